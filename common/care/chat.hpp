@@ -1,0 +1,107 @@
+// Messages around a patient: typed, addressed, corrected but never silently edited (A2–A8).
+//
+// The state keeps only what somebody still owes: messages that wait for an acknowledgement, and open threads. Everything else is read
+// from the store when a command refers to it (`references`, `page_in`), so that memory does not grow with the history.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "care/command.hpp"
+#include "care/team.hpp"
+
+namespace careteam::care {
+
+inline constexpr int max_mentions = 16;
+inline constexpr std::size_t max_title_bytes = 200;
+inline constexpr std::size_t max_open_threads = 1000;
+inline constexpr std::size_t max_open_messages = 10000;  ///< Unanswered asap and stat messages of one record.
+
+/// The place of an entry inside a record.
+struct place {
+  v1::Stream stream = v1::STREAM_UNSPECIFIED;
+  std::uint64_t seq = 0;
+  auto operator<=>(const place&) const = default;
+};
+
+/// Who may answer for one mention: any one of them.
+struct addressee {
+  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name.
+  std::vector<std::string> people;
+  bool operator==(const addressee&) const = default;
+};
+
+struct message_state {
+  std::string author;
+  v1::Priority priority = v1::PRIORITY_ROUTINE;
+  std::uint64_t thread_seq = 0;
+  std::uint64_t revision_seq = 0;  ///< The latest edit or correction; 0: the original.
+  bool retracted = false;
+  bool must_acknowledge = false;  ///< asap, stat, or corrected after an acknowledgement.
+  std::vector<addressee> addressees;
+  bool correction_only = false;             ///< Somebody acknowledged once: from then on only corrections are legal (A7).
+  std::set<std::string> acknowledged;       ///< This revision.
+  std::set<std::string> ever_acknowledged;  ///< Whom a correction asks again.
+
+  bool answered(const addressee& slot) const;
+  /// Somebody still owes an acknowledgement.
+  bool open() const;
+  bool operator==(const message_state&) const = default;
+};
+
+struct thread_state {
+  std::string title, owner;
+  bool resolved = false;
+  bool operator==(const thread_state&) const = default;
+};
+
+struct chat_state {
+  std::map<place, message_state> open_messages;
+  std::map<place, thread_state> open_threads;
+  /// Read from the store for the commands at hand; forgotten after them. Not part of the record's state.
+  std::map<place, message_state> paged_messages;
+  std::map<place, thread_state> paged_threads;
+
+  const message_state* message(place at) const;
+  const thread_state* thread(place at) const;
+  bool operator==(const chat_state& other) const {
+    return open_messages == other.open_messages && open_threads == other.open_threads;
+  }
+};
+
+/// The entries that must be paged in before the command can be decided.
+std::vector<place> references(const chat_state& state, const v1::Command& command);
+/// Rebuilds one message or thread from its first entry and the entries about it.
+void page_in(chat_state& state, place at, std::span<const v1::Entry> entries);
+/// Forgets what was paged in and what nobody owes any more.
+void forget_settled(chat_state& state);
+
+struct chat_context {
+  instant now;
+  const team_state& team;
+  std::span<const std::uint64_t> heads;   ///< Each stream's head, indexed by v1::Stream.
+  std::uint32_t stat_in_last_hour = 0;    ///< STAT messages of this sender in the last hour, over all patients.
+  std::uint32_t stat_per_hour = 5;        ///< The limit (A8).
+};
+
+/// PostMessage … ReopenThread.
+outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context);
+void apply_chat(chat_state& state, const v1::Entry& entry);
+
+/// The entry of the same stream that this one amends; 0: none.
+std::uint64_t about(const v1::Entry& entry);
+
+/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who still
+/// reads the stream, else the attending, else the message's author.
+struct obligation {
+  place message;
+  addressee slot;
+  std::string accountable;
+};
+std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t);
+
+}  // namespace careteam::care

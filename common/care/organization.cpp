@@ -1,0 +1,115 @@
+#include "care/organization.hpp"
+
+#include "care/wellformed.hpp"
+
+namespace careteam::care {
+namespace {
+
+account account_of(const v1::PersonEnrolled& enrolled) {
+  account one;
+  one.name = enrolled.name();
+  one.kind = enrolled.kind();
+  for (const int role : enrolled.roles()) one.administrator |= role == v1::ROLE_ADMINISTRATOR;
+  one.reach = enrolled.reach();
+  one.hours = enrolled.hours();
+  return one;
+}
+
+outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& asked) {
+  if (!is_fhir_id(asked.person_id())) {
+    return refuse(code::invalid_argument, "enrollPerson.personId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - .");
+  }
+  if (auto name = check_text(asked.name(), "enrollPerson.name", max_name_bytes); !name) return name.error();
+  if (asked.kind() == v1::PERSON_KIND_UNSPECIFIED) return refuse(code::invalid_argument, "enrollPerson.kind", "must be set");
+  if (asked.reach().size() > max_name_bytes) return refuse(code::invalid_argument, "enrollPerson.reach", "is too long");
+  if (asked.hours().size() > max_name_bytes) return refuse(code::invalid_argument, "enrollPerson.hours", "is too long");
+  for (const int role : asked.roles()) {
+    if (role != v1::ROLE_ADMINISTRATOR) {
+      return refuse(code::invalid_argument, "enrollPerson.roles", "only ADMINISTRATOR; roles on a team are memberships");
+    }
+    if (asked.kind() != v1::PERSON_KIND_STAFF) {
+      return refuse(code::invalid_argument, "enrollPerson.roles", "only staff can be administrators");
+    }
+  }
+  facts result;
+  auto& enrolled = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_person_enrolled();
+  enrolled.set_person_id(asked.person_id());
+  enrolled.set_name(asked.name());
+  enrolled.set_kind(asked.kind());
+  if (asked.roles_size() > 0) enrolled.add_roles(v1::ROLE_ADMINISTRATOR);
+  enrolled.set_reach(asked.reach());
+  enrolled.set_hours(asked.hours());
+  if (const account* known = state.find(asked.person_id())) {
+    if (known->kind != asked.kind()) {
+      return refuse(code::already_exists, "enrollPerson.kind", "this id belongs to a person of another kind");
+    }
+    account next = account_of(enrolled);
+    next.suspended = known->suspended;
+    if (next == *known) return facts{};
+  }
+  return result;
+}
+
+}  // namespace
+
+const account* organization_state::find(std::string_view person) const {
+  const auto at = people.find(person);
+  return at == people.end() ? nullptr : &at->second;
+}
+
+bool organization_state::active(std::string_view person) const {
+  const account* one = find(person);
+  return one && !one->suspended;
+}
+
+outcome<facts> decide_organization(const organization_state& state, const v1::Command& command, const actor& who) {
+  if (!who.system) {
+    const account* asking = state.find(who.person_id);
+    if (!asking || asking->suspended || !asking->administrator) return refuse(code::not_found, "patientId", "no such record");
+  }
+  facts result;
+  switch (command.action_case()) {
+    case v1::Command::kEnrollPerson: return enroll(state, command.enroll_person());
+    case v1::Command::kSuspendPerson: {
+      const auto& asked = command.suspend_person();
+      const account* known = state.find(asked.person_id());
+      if (!known) return refuse(code::not_found, "suspendPerson.personId", "no such person");
+      if (auto reason = check_text(asked.reason(), "suspendPerson.reason", max_reason_bytes); !reason) return reason.error();
+      if (known->suspended) return refuse(code::failed_precondition, "suspendPerson.personId", "is suspended already");
+      if (asked.person_id() == who.person_id) return refuse(code::failed_precondition, "suspendPerson.personId", "nobody suspends themselves");
+      auto& suspended = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_person_suspended();
+      suspended.set_person_id(asked.person_id());
+      suspended.set_reason(asked.reason());
+      return result;
+    }
+    case v1::Command::kReinstatePerson: {
+      const auto& asked = command.reinstate_person();
+      const account* known = state.find(asked.person_id());
+      if (!known) return refuse(code::not_found, "reinstatePerson.personId", "no such person");
+      if (auto reason = check_text(asked.reason(), "reinstatePerson.reason", max_reason_bytes); !reason) return reason.error();
+      if (!known->suspended) return refuse(code::failed_precondition, "reinstatePerson.personId", "is not suspended");
+      auto& reinstated = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_person_reinstated();
+      reinstated.set_person_id(asked.person_id());
+      reinstated.set_reason(asked.reason());
+      return result;
+    }
+    default: return refuse(code::invalid_argument, "action", "is not a command on the organisation");
+  }
+}
+
+void apply_organization(organization_state& state, const v1::Entry& entry) {
+  switch (entry.fact_case()) {
+    case v1::Entry::kPersonEnrolled: {
+      account next = account_of(entry.person_enrolled());
+      auto& slot = state.people[entry.person_enrolled().person_id()];
+      next.suspended = slot.suspended;
+      slot = std::move(next);
+      break;
+    }
+    case v1::Entry::kPersonSuspended: state.people[entry.person_suspended().person_id()].suspended = true; break;
+    case v1::Entry::kPersonReinstated: state.people[entry.person_reinstated().person_id()].suspended = false; break;
+    default: break;
+  }
+}
+
+}  // namespace careteam::care

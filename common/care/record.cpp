@@ -1,0 +1,129 @@
+#include "care/record.hpp"
+
+#include <cstdlib>
+
+#include "care/wellformed.hpp"
+
+namespace careteam::care {
+namespace {
+
+/// States an invariant; a wrong answer is worse than none, so it stays on in Release.
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fputs(what, stderr);
+  std::fputc('\n', stderr);
+  std::abort();
+}
+
+bool on_team_roster(v1::Command::ActionCase action) {
+  switch (action) {
+    case v1::Command::kAddMember:
+    case v1::Command::kEndMember:
+    case v1::Command::kChangeRole:
+    case v1::Command::kAssignAttending:
+    case v1::Command::kViewRoster:
+    case v1::Command::kOpenRecord: return true;
+    default: return false;
+  }
+}
+
+/// The role that is stored with what the actor does.
+outcome<v1::Role> role_of(const record_state& state, const actor& who, const context& with, v1::Command::ActionCase action) {
+  if (who.system) return who.chosen_role;
+  if (state.patient_id.empty()) return v1::ROLE_ADMINISTRATOR;
+  auto role = acting_role(state.team, who, with.now);
+  if (!role && role.error().code == code::not_found && on_team_roster(action)) {
+    const account* asking = with.people.find(who.person_id);
+    if (asking && asking->administrator) return v1::ROLE_ADMINISTRATOR;
+  }
+  return role;
+}
+
+outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
+  if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
+  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
+  std::array<std::uint64_t, stream_count> heads{};
+  for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
+  return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour});
+}
+
+}  // namespace
+
+void throw_exception_from_error(const refusal& why, const boost::source_location&) {
+  require(false, "a refusal was taken for a value");
+  (void)why;
+  std::abort();
+}
+
+std::string record_key(std::string_view patient_id) {
+  return patient_id.empty() ? std::string("organization") : "patient/" + std::string(patient_id);
+}
+
+bool on_organization(v1::Command::ActionCase action) {
+  return action == v1::Command::kEnrollPerson || action == v1::Command::kSuspendPerson || action == v1::Command::kReinstatePerson;
+}
+
+std::string_view action_name(v1::Command::ActionCase action) {
+  if (action == v1::Command::ACTION_NOT_SET) return "";
+  return v1::Command::descriptor()->FindFieldByNumber(static_cast<int>(action))->json_name();
+}
+
+outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
+  if (command.action_case() == v1::Command::ACTION_NOT_SET) return refuse(code::invalid_argument, "action", "needs an action");
+  if (on_organization(command.action_case()) != state.patient_id.empty()) {
+    return refuse(code::invalid_argument, "patientId", state.patient_id.empty() ? "must be set for this command" : "must be empty for this command");
+  }
+  if (!who.system && !with.people.active(who.person_id)) return refuse(code::unauthenticated, "", "this account has no access");
+  if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
+  auto role = role_of(state, who, with, command.action_case());
+  if (!role) return role.error();
+  auto decided = decide_action(state, command, who, with);
+  if (!decided) return decided;
+  v1::Author author;
+  author.set_person_id(who.person_id);
+  author.set_role(*role);
+  if (*role == v1::ROLE_CAREGIVER) author.set_on_behalf_of(state.patient_id);
+  stamp(state, *decided, author, with.now);
+  return decided;
+}
+
+void stamp(const record_state& state, facts& entries, const v1::Author& author, instant now) {
+  std::array<std::uint64_t, stream_count> added{};
+  for (auto& entry : entries) {
+    entry.set_patient_id(state.patient_id);
+    entry.set_seq(state.stream(entry.stream()).head + ++added[static_cast<std::size_t>(entry.stream())]);
+    set_timestamp(*entry.mutable_time(), now);
+    *entry.mutable_author() = author;
+  }
+}
+
+void apply(record_state& state, const v1::Entry& entry) {
+  require(v1::Stream_IsValid(entry.stream()) && entry.stream() != v1::STREAM_UNSPECIFIED, "an entry has no stream");
+  auto& stream = state.stream(entry.stream());
+  require(entry.seq() == stream.head + 1, "an entry is not the next one of its stream");
+  require(entry.patient_id() == state.patient_id, "an entry belongs to another record");
+  ++state.version;
+  ++stream.head;
+  if (!entry.author().person_id().empty()) ++stream.authored[entry.author().person_id()];
+  if (entry.stream() == v1::STREAM_ORGANIZATION) {
+    apply_organization(state.organization, entry);
+  } else {
+    apply_team(state.team, entry);
+    apply_chat(state.chat, entry);
+  }
+}
+
+std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t) {
+  std::vector<v1::Stream> result;
+  if (!people.active(person)) return result;
+  if (state.patient_id.empty()) {
+    if (people.find(person)->administrator) result.push_back(v1::STREAM_ORGANIZATION);
+    return result;
+  }
+  for (const auto stream : {v1::STREAM_SHARED, v1::STREAM_CLINICAL, v1::STREAM_SUPPORT, v1::STREAM_AUDIT}) {
+    if (may_read(state.team, person, stream, t)) result.push_back(stream);
+  }
+  return result;
+}
+
+}  // namespace careteam::care

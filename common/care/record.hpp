@@ -1,0 +1,74 @@
+// A record: everything coordinated around one patient, or the organisation. The unit of consistency.
+//
+// `decide` and `apply` are pure: the same state, command, actor and time give the same entries; the same entries give the same state.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "care/chat.hpp"
+#include "care/organization.hpp"
+#include "care/team.hpp"
+#include "careteam/v1/commands.pb.h"
+
+namespace careteam::care {
+
+/// The organisation's record has no patient; a patient's record is "patient/<id>".
+std::string record_key(std::string_view patient_id);
+
+inline constexpr std::size_t stream_count = v1::Stream_ARRAYSIZE;
+
+struct stream_state {
+  std::uint64_t head = 0;
+  /// How many entries each person wrote: what "minus one's own" of an unread count needs (F5).
+  std::unordered_map<std::string, std::uint64_t> authored;
+  bool operator==(const stream_state&) const = default;
+};
+
+struct record_state {
+  std::string patient_id;     ///< Empty: the organisation.
+  std::uint64_t version = 0;  ///< Counts the entries of all streams.
+  std::array<stream_state, stream_count> streams;
+  team_state team;
+  chat_state chat;
+  organization_state organization;  ///< Only in the organisation's record.
+
+  explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
+  const stream_state& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
+  stream_state& stream(v1::Stream s) { return streams[static_cast<std::size_t>(s)]; }
+  bool exists() const { return version > 0; }
+  bool operator==(const record_state&) const = default;
+};
+
+struct context {
+  instant now;
+  const organization_state& people;
+  std::uint32_t stat_in_last_hour = 0;
+  std::uint32_t stat_per_hour = 5;
+};
+
+/// What the command leads to, ready to be stored: patient, seq, time and author are set. An empty result means "nothing to change".
+/// Refusals that would tell somebody outside an audience that something exists are the ones for things that do not.
+outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with);
+
+/// Stamps entries that the server itself adds (sessions, refusals): patient, seq, time, author.
+void stamp(const record_state& state, facts& entries, const v1::Author& author, instant now);
+
+/// Adds one entry to the state. The entry must be the next one of its stream; anything else is a bug and stops the process.
+void apply(record_state& state, const v1::Entry& entry);
+
+/// Whether the action is on the organisation's record (true) or on a patient's (false).
+bool on_organization(v1::Command::ActionCase action);
+/// The action's name in the protocol, for example "postMessage".
+std::string_view action_name(v1::Command::ActionCase action);
+
+/// The state as bytes, and back. Nothing when the bytes are of another format or damaged: fold the entries instead.
+std::string to_snapshot(const record_state& state);
+std::optional<record_state> from_snapshot(std::string_view bytes);
+
+/// The streams that a person may read now.
+std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t);
+
+}  // namespace careteam::care

@@ -1,0 +1,190 @@
+// The record's state as bytes. Deterministic: equal states give equal bytes, so that `careteam rebuild` can compare.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "care/record.hpp"
+#include "careteam/internal/snapshot.pb.h"
+
+namespace careteam::care {
+namespace {
+
+constexpr std::uint32_t snapshot_format = 1;  // Raised whenever the meaning of a snapshot changes.
+
+using internal::RecordSnapshot;
+
+std::int64_t micros(instant t) { return t.time_since_epoch().count(); }
+instant from_micros(std::int64_t us) { return instant{std::chrono::microseconds{us}}; }
+
+void put_team(RecordSnapshot& to, const team_state& team) {
+  to.set_patient_name(team.patient_name);
+  to.set_opened(team.opened);
+  to.set_roster_version(team.version);
+  to.set_attending(team.attending);
+  for (const auto& m : team.members) {
+    auto& row = *to.add_members();
+    row.set_person_id(m.person_id);
+    row.set_name(m.name);
+    row.set_role(m.role);
+    row.set_start_us(micros(m.start));
+    row.set_has_end(m.end.has_value());
+    if (m.end) row.set_end_us(micros(*m.end));
+    for (const auto scope : m.scopes) row.add_scopes(scope);
+    row.set_reach(m.reach);
+    row.set_hours(m.hours);
+  }
+  for (const auto& change : team.changes) {
+    auto& row = *to.add_roster_changes();
+    row.set_roster_version(change.version);
+    row.set_kind(change.kind);
+    row.set_person_id(change.person_id);
+    row.set_name(change.name);
+    row.set_role(change.role);
+    row.set_time_us(micros(change.time));
+  }
+  for (const auto& [person, version] : team.seen) (*to.mutable_roster_seen())[person] = version;
+}
+
+void get_team(team_state& team, const RecordSnapshot& from) {
+  team.patient_name = from.patient_name();
+  team.opened = from.opened();
+  team.version = from.roster_version();
+  team.attending = from.attending();
+  for (const auto& row : from.members()) {
+    membership m;
+    m.person_id = row.person_id();
+    m.name = row.name();
+    m.role = row.role();
+    m.start = from_micros(row.start_us());
+    if (row.has_end()) m.end = from_micros(row.end_us());
+    for (const int scope : row.scopes()) m.scopes.push_back(static_cast<v1::Scope>(scope));
+    m.reach = row.reach();
+    m.hours = row.hours();
+    team.members.push_back(std::move(m));
+  }
+  for (const auto& row : from.roster_changes()) {
+    team.changes.push_back({row.roster_version(), row.kind(), row.person_id(), row.name(), row.role(), from_micros(row.time_us())});
+  }
+  for (const auto& [person, version] : from.roster_seen()) team.seen.emplace(person, version);
+}
+
+void put_chat(RecordSnapshot& to, const chat_state& chat) {
+  for (const auto& [at, message] : chat.open_messages) {
+    auto& row = *to.add_messages();
+    row.set_stream(at.stream);
+    row.set_seq(at.seq);
+    row.set_author(message.author);
+    row.set_priority(message.priority);
+    row.set_thread_seq(message.thread_seq);
+    row.set_revision_seq(message.revision_seq);
+    row.set_must_acknowledge(message.must_acknowledge);
+    row.set_correction_only(message.correction_only);
+    for (const auto& slot : message.addressees) {
+      auto& mention = *row.add_mentions();
+      mention.set_role(slot.role);
+      for (const auto& person : slot.people) mention.add_person_id(person);
+    }
+    for (const auto& person : message.acknowledged) row.add_acknowledged(person);
+    for (const auto& person : message.ever_acknowledged) row.add_ever_acknowledged(person);
+  }
+  for (const auto& [at, thread] : chat.open_threads) {
+    auto& row = *to.add_threads();
+    row.set_stream(at.stream);
+    row.set_seq(at.seq);
+    row.set_title(thread.title);
+    row.set_owner(thread.owner);
+  }
+}
+
+void get_chat(chat_state& chat, const RecordSnapshot& from) {
+  for (const auto& row : from.messages()) {
+    message_state message;
+    message.author = row.author();
+    message.priority = row.priority();
+    message.thread_seq = row.thread_seq();
+    message.revision_seq = row.revision_seq();
+    message.must_acknowledge = row.must_acknowledge();
+    message.correction_only = row.correction_only();
+    for (const auto& mention : row.mentions()) {
+      message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}});
+    }
+    message.acknowledged.insert(row.acknowledged().begin(), row.acknowledged().end());
+    message.ever_acknowledged.insert(row.ever_acknowledged().begin(), row.ever_acknowledged().end());
+    chat.open_messages.emplace(place{row.stream(), row.seq()}, std::move(message));
+  }
+  for (const auto& row : from.threads()) {
+    chat.open_threads.emplace(place{row.stream(), row.seq()}, thread_state{row.title(), row.owner(), false});
+  }
+}
+
+void put_organization(RecordSnapshot& to, const organization_state& organization) {
+  for (const auto& [person, one] : organization.people) {
+    auto& row = *to.add_accounts();
+    row.set_suspended(one.suspended);
+    auto& enrolled = *row.mutable_enrolled();
+    enrolled.set_person_id(person);
+    enrolled.set_name(one.name);
+    enrolled.set_kind(one.kind);
+    if (one.administrator) enrolled.add_roles(v1::ROLE_ADMINISTRATOR);
+    enrolled.set_reach(one.reach);
+    enrolled.set_hours(one.hours);
+  }
+}
+
+void get_organization(organization_state& organization, const RecordSnapshot& from) {
+  for (const auto& row : from.accounts()) {
+    account one;
+    one.name = row.enrolled().name();
+    one.kind = row.enrolled().kind();
+    one.administrator = row.enrolled().roles_size() > 0;
+    one.suspended = row.suspended();
+    one.reach = row.enrolled().reach();
+    one.hours = row.enrolled().hours();
+    organization.people.emplace(row.enrolled().person_id(), std::move(one));
+  }
+}
+
+}  // namespace
+
+std::string to_snapshot(const record_state& state) {
+  RecordSnapshot snapshot;
+  snapshot.set_format(snapshot_format);
+  snapshot.set_patient_id(state.patient_id);
+  snapshot.set_version(state.version);
+  for (std::size_t i = 0; i < stream_count; ++i) {
+    const auto& stream = state.streams[i];
+    if (stream.head == 0) continue;
+    auto& row = *snapshot.add_streams();
+    row.set_stream(static_cast<v1::Stream>(i));
+    row.set_head(stream.head);
+    for (const auto& [person, count] : stream.authored) (*row.mutable_authored())[person] = count;
+  }
+  put_team(snapshot, state.team);
+  put_chat(snapshot, state.chat);
+  put_organization(snapshot, state.organization);
+  std::string bytes;
+  google::protobuf::io::StringOutputStream raw(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&raw);
+  coded.SetSerializationDeterministic(true);
+  snapshot.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+std::optional<record_state> from_snapshot(std::string_view bytes) {
+  RecordSnapshot snapshot;
+  if (!snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || snapshot.format() != snapshot_format) return std::nullopt;
+  record_state state(snapshot.patient_id());
+  state.version = snapshot.version();
+  for (const auto& row : snapshot.streams()) {
+    if (!v1::Stream_IsValid(row.stream())) return std::nullopt;
+    auto& stream = state.stream(row.stream());
+    stream.head = row.head();
+    for (const auto& [person, count] : row.authored()) stream.authored.emplace(person, count);
+  }
+  get_team(state.team, snapshot);
+  get_chat(state.chat, snapshot);
+  get_organization(state.organization, snapshot);
+  return state;
+}
+
+}  // namespace careteam::care

@@ -1,0 +1,475 @@
+#include "care/team.hpp"
+
+#include <algorithm>
+
+#include "care/wellformed.hpp"
+
+namespace careteam::care {
+namespace {
+
+bool allows(right cell, const membership& m, v1::Scope scope) {
+  switch (cell) {
+    case right::no: return false;
+    case right::yes: return true;
+    case right::scoped:
+    case right::by_grant: return m.has(scope);
+    case right::policy: return m.has(v1::SCOPE_MANAGE_TEAM);
+  }
+  return false;
+}
+
+membership* find_open(team_state& state, std::string_view person, v1::Role role, instant t) {
+  for (auto& m : state.members) {
+    if (m.person_id == person && m.role == role && (!m.end || t < *m.end)) return &m;
+  }
+  return nullptr;
+}
+const membership* find_open(const team_state& state, std::string_view person, v1::Role role, instant t) {
+  return find_open(const_cast<team_state&>(state), person, role, t);
+}
+
+bool overlaps(const membership& m, instant start, const std::optional<instant>& end) {
+  return (!end || m.start < *end) && (!m.end || start < *m.end);
+}
+
+/// Whether the actor may make this roster change. `about` is the role of the membership that changes.
+outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context) {
+  if (who.system) return {};
+  const account* asking = context.people.find(who.person_id);
+  if (asking && asking->administrator) return {};
+  bool on_team = false;
+  for (const auto& m : state.members) {
+    if (m.person_id != who.person_id || !m.active_at(context.now)) continue;
+    on_team = true;
+    switch (rights_of(m.role).manage_team) {
+      case team_right::yes: return {};
+      case team_right::delegated:
+        if (m.has(v1::SCOPE_MANAGE_TEAM)) return {};
+        break;
+      case team_right::caregivers:
+        if (about == v1::ROLE_CAREGIVER) return {};
+        break;
+      case team_right::no: break;
+    }
+  }
+  if (!on_team) return no_such_record();
+  return refuse(code::permission_denied, "action", "this role may not change the team");
+}
+
+outcome<void> check_version(const team_state& state, std::uint64_t expected, std::string_view field) {
+  if (expected == state.version) return {};
+  return refuse(code::aborted, field, "the roster has changed; it is at version " + std::to_string(state.version));
+}
+
+/// A person's role on a team must fit what kind of person they are.
+bool fits(v1::PersonKind kind, v1::Role role) {
+  switch (role) {
+    case v1::ROLE_PATIENT: return kind == v1::PERSON_KIND_PATIENT;
+    case v1::ROLE_CAREGIVER: return kind == v1::PERSON_KIND_RELATED;
+    case v1::ROLE_INTEGRATION: return kind == v1::PERSON_KIND_SERVICE;
+    default: return kind == v1::PERSON_KIND_STAFF;
+  }
+}
+
+outcome<void> check_scopes(v1::Role role, const google::protobuf::RepeatedField<int>& scopes, const std::string& field) {
+  const auto& row = rights_of(role);
+  for (const int scope : scopes) {
+    const bool invited = [&] {
+      const auto open = [](right cell) { return cell == right::scoped || cell == right::by_grant; };
+      switch (static_cast<v1::Scope>(scope)) {
+        case v1::SCOPE_READ_CLINICAL: return open(row.read_clinical);
+        case v1::SCOPE_POST_CLINICAL: return open(row.post_clinical);
+        case v1::SCOPE_READ_SHARED: return open(row.read_shared);
+        case v1::SCOPE_POST_SHARED: return open(row.post_shared);
+        case v1::SCOPE_MANAGE_TEAM: return row.manage_team == team_right::delegated;
+        case v1::SCOPE_ACKNOWLEDGE: return role == v1::ROLE_CAREGIVER;
+        default: return false;
+      }
+    }();
+    if (!invited) return refuse(code::invalid_argument, field, "this role cannot be granted this scope");
+  }
+  return {};
+}
+
+void detail(facts& to, const std::string& person, v1::Role role, const google::protobuf::RepeatedField<int>& scopes,
+            const std::string& reason, v1::Source source) {
+  auto& detailed = *add_fact(to, v1::STREAM_AUDIT).mutable_membership_detailed();
+  detailed.set_person_id(person);
+  detailed.set_role(role);
+  *detailed.mutable_scopes() = scopes;
+  detailed.set_reason(reason);
+  detailed.set_source(source);
+}
+
+outcome<facts> open_record(const team_state& state, const actor& who, const v1::Command& command, const team_context& context) {
+  const account* asking = who.system ? nullptr : context.people.find(who.person_id);
+  if (!who.system && !(asking && asking->administrator)) return no_such_record();
+  const account* patient = context.people.find(command.patient_id());
+  if (!patient || patient->kind != v1::PERSON_KIND_PATIENT) {
+    return refuse(code::failed_precondition, "patientId", "no patient with this id is enrolled");
+  }
+  if (state.opened) return who.system ? outcome<facts>(facts{}) : refuse(code::already_exists, "patientId", "the record is open already");
+  facts result;
+  add_fact(result, v1::STREAM_SHARED).mutable_record_opened()->set_name(patient->name);
+  return result;
+}
+
+outcome<facts> add_member(const team_state& state, const actor& who, const v1::AddMember& asked, const team_context& context) {
+  if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "addMember.expectedRosterVersion"); !version) return version.error();
+  if (asked.role() == v1::ROLE_UNSPECIFIED) return refuse(code::invalid_argument, "addMember.role", "must be set");
+  if (asked.role() == v1::ROLE_ADMINISTRATOR) {
+    return refuse(code::invalid_argument, "addMember.role", "administrators belong to the organisation, not to a team");
+  }
+  if (asked.reason().size() > max_reason_bytes) return refuse(code::invalid_argument, "addMember.reason", "is too long");
+  const account* person = context.people.find(asked.person_id());
+  if (!person) return refuse(code::failed_precondition, "addMember.personId", "no such person is enrolled");
+  if (person->suspended) return refuse(code::failed_precondition, "addMember.personId", "is suspended");
+  if (!fits(person->kind, asked.role())) return refuse(code::invalid_argument, "addMember.role", "does not fit this kind of person");
+  if (asked.role() == v1::ROLE_PATIENT && asked.person_id() != state.patient_id) {
+    return refuse(code::invalid_argument, "addMember.personId", "only the record's patient");
+  }
+  if (auto scopes = check_scopes(asked.role(), asked.scopes(), "addMember.scopes"); !scopes) return scopes.error();
+  instant start = context.now;
+  std::optional<instant> end;
+  if (asked.period().has_start()) {
+    const auto given = to_instant(asked.period().start());
+    if (!given) return refuse(code::invalid_argument, "addMember.period.start", "must lie between 1900 and 2200");
+    start = *given;
+  }
+  if (asked.period().has_end()) {
+    end = to_instant(asked.period().end());
+    if (!end) return refuse(code::invalid_argument, "addMember.period.end", "must lie between 1900 and 2200");
+    if (*end <= start) return refuse(code::invalid_argument, "addMember.period.end", "must come after the start");
+  }
+  std::size_t open = 0;
+  for (const auto& m : state.members) {
+    open += !m.end || context.now < *m.end;
+    if (m.person_id == asked.person_id() && m.role == asked.role() && overlaps(m, start, end)) {
+      if (who.system) return facts{};  // An import that comes again.
+      return refuse(code::already_exists, "addMember.personId", "has this role on the team in this period already");
+    }
+  }
+  if (open >= max_members) return refuse(code::resource_exhausted, "addMember", "the team has as many members as a team can have");
+
+  facts result;
+  auto& added = *add_fact(result, v1::STREAM_SHARED).mutable_member_added();
+  added.set_person_id(asked.person_id());
+  added.set_name(person->name);
+  added.set_role(asked.role());
+  set_timestamp(*added.mutable_period()->mutable_start(), start);
+  if (end) set_timestamp(*added.mutable_period()->mutable_end(), *end);
+  added.set_reach(person->reach);
+  added.set_hours(person->hours);
+  added.set_roster_version(state.version + 1);
+  detail(result, asked.person_id(), asked.role(), asked.scopes(), asked.reason(), asked.source());
+  return result;
+}
+
+outcome<facts> end_member(const team_state& state, const actor& who, const v1::EndMember& asked, const team_context& context) {
+  if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "endMember.expectedRosterVersion"); !version) return version.error();
+  if (auto reason = check_text(asked.reason(), "endMember.reason", max_reason_bytes); !reason) return reason.error();
+  const membership* m = find_open(state, asked.person_id(), asked.role(), context.now);
+  if (!m) return refuse(code::failed_precondition, "endMember.personId", "has no such membership");
+  if (asked.role() == v1::ROLE_PATIENT) return refuse(code::failed_precondition, "endMember.role", "the patient stays on the team");
+  if (state.attending == asked.person_id() && asked.role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
+    return refuse(code::failed_precondition, "endMember.personId", "is the attending: assign another one first");
+  }
+  instant end = context.now;
+  if (asked.has_end()) {
+    const auto given = to_instant(asked.end());
+    if (!given) return refuse(code::invalid_argument, "endMember.end", "must lie between 1900 and 2200");
+    if (*given < context.now) return refuse(code::invalid_argument, "endMember.end", "must not lie in the past");
+    end = *given;
+  }
+  facts result;
+  auto& ended = *add_fact(result, v1::STREAM_SHARED).mutable_member_ended();
+  ended.set_person_id(asked.person_id());
+  ended.set_role(asked.role());
+  set_timestamp(*ended.mutable_end(), end);
+  ended.set_roster_version(state.version + 1);
+  detail(result, asked.person_id(), asked.role(), {}, asked.reason(), v1::SOURCE_MANUAL);
+  return result;
+}
+
+outcome<facts> change_role(const team_state& state, const actor& who, const v1::ChangeRole& asked, const team_context& context) {
+  if (auto may = check_manager(state, who, asked.to_role(), context); !may) return may.error();
+  if (auto may = check_manager(state, who, asked.from_role(), context); !may) return may.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "changeRole.expectedRosterVersion"); !version) return version.error();
+  if (auto reason = check_text(asked.reason(), "changeRole.reason", max_reason_bytes); !reason) return reason.error();
+  const membership* m = find_open(state, asked.person_id(), asked.from_role(), context.now);
+  if (!m || !m->active_at(context.now)) return refuse(code::failed_precondition, "changeRole.fromRole", "is not this person's role now");
+  if (asked.to_role() == asked.from_role()) return refuse(code::invalid_argument, "changeRole.toRole", "is the same role");
+  const account* person = context.people.find(asked.person_id());
+  if (asked.to_role() == v1::ROLE_UNSPECIFIED || asked.to_role() == v1::ROLE_PATIENT || asked.to_role() == v1::ROLE_ADMINISTRATOR ||
+      !person || !fits(person->kind, asked.to_role())) {
+    return refuse(code::invalid_argument, "changeRole.toRole", "does not fit this kind of person");
+  }
+  if (asked.from_role() == v1::ROLE_PATIENT) return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
+  if (state.attending == asked.person_id() && asked.from_role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
+    return refuse(code::failed_precondition, "changeRole.personId", "is the attending: assign another one first");
+  }
+  if (const membership* other = find_open(state, asked.person_id(), asked.to_role(), context.now)) {
+    if (overlaps(*other, context.now, m->end)) return refuse(code::already_exists, "changeRole.toRole", "has this role already");
+  }
+  if (auto scopes = check_scopes(asked.to_role(), asked.scopes(), "changeRole.scopes"); !scopes) return scopes.error();
+  facts result;
+  auto& changed = *add_fact(result, v1::STREAM_SHARED).mutable_role_changed();
+  changed.set_person_id(asked.person_id());
+  changed.set_from_role(asked.from_role());
+  changed.set_to_role(asked.to_role());
+  changed.set_roster_version(state.version + 1);
+  detail(result, asked.person_id(), asked.to_role(), asked.scopes(), asked.reason(), v1::SOURCE_MANUAL);
+  return result;
+}
+
+outcome<facts> assign_attending(const team_state& state, const actor& who, const v1::AssignAttending& asked, const team_context& context) {
+  if (auto may = check_manager(state, who, v1::ROLE_MEDICAL_ONCOLOGIST, context); !may) return may.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "assignAttending.expectedRosterVersion"); !version) {
+    return version.error();
+  }
+  const membership* m = find_open(state, asked.person_id(), v1::ROLE_MEDICAL_ONCOLOGIST, context.now);
+  if (!m || !m->active_at(context.now)) {
+    return refuse(code::failed_precondition, "assignAttending.personId", "is not a medical oncologist on this team now");
+  }
+  if (state.attending == asked.person_id()) return facts{};
+  facts result;
+  auto& assigned = *add_fact(result, v1::STREAM_SHARED).mutable_attending_assigned();
+  assigned.set_person_id(asked.person_id());
+  assigned.set_roster_version(state.version + 1);
+  return result;
+}
+
+void note_change(team_state& state, v1::RosterChange::Kind kind, const std::string& person, v1::Role role, std::uint64_t version, instant t) {
+  std::string name = person;
+  for (const auto& m : state.members) {
+    if (m.person_id == person) name = m.name;
+  }
+  if (state.changes.size() == max_roster_changes) state.changes.erase(state.changes.begin());
+  state.changes.push_back({version, kind, person, std::move(name), role, t});
+  state.version = version;
+}
+
+instant time_of(const v1::Entry& entry) { return to_instant(entry.time()).value_or(earliest_time); }
+
+}  // namespace
+
+bool membership::has(v1::Scope scope) const { return std::find(scopes.begin(), scopes.end(), scope) != scopes.end(); }
+
+std::vector<const membership*> team_state::at(instant t) const {
+  std::vector<const membership*> result;
+  for (const auto& m : members) {
+    if (m.active_at(t)) result.push_back(&m);
+  }
+  return result;
+}
+
+bool team_state::on_team(std::string_view person, instant t) const {
+  return std::any_of(members.begin(), members.end(), [&](const membership& m) { return m.person_id == person && m.active_at(t); });
+}
+
+std::optional<instant> team_state::next_boundary(instant t) const {
+  std::optional<instant> next;
+  const auto consider = [&](instant at) {
+    if (at > t && (!next || at < *next)) next = at;
+  };
+  for (const auto& m : members) {
+    consider(m.start);
+    if (m.end) consider(*m.end);
+  }
+  return next;
+}
+
+bool reads(const membership& m, v1::Stream stream) {
+  const auto& row = rights_of(m.role);
+  switch (stream) {
+    case v1::STREAM_SHARED: return allows(row.read_shared, m, v1::SCOPE_READ_SHARED);
+    case v1::STREAM_CLINICAL: return allows(row.read_clinical, m, v1::SCOPE_READ_CLINICAL);
+    case v1::STREAM_SUPPORT: return row.read_support == right::yes;
+    case v1::STREAM_AUDIT: return row.read_audit;
+    default: return false;
+  }
+}
+
+bool posts(const membership& m, v1::Stream stream) {
+  const auto& row = rights_of(m.role);
+  switch (stream) {
+    case v1::STREAM_SHARED: return allows(row.post_shared, m, v1::SCOPE_POST_SHARED) && reads(m, stream);
+    case v1::STREAM_CLINICAL: return allows(row.post_clinical, m, v1::SCOPE_POST_CLINICAL) && reads(m, stream);
+    case v1::STREAM_SUPPORT: return row.post_support == right::yes;
+    default: return false;
+  }
+}
+
+bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
+  return std::any_of(team.members.begin(), team.members.end(),
+                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && reads(m, stream); });
+}
+
+bool may_post(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
+  return std::any_of(team.members.begin(), team.members.end(),
+                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && posts(m, stream); });
+}
+
+std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t) {
+  std::vector<std::string> result;
+  for (const auto& m : team.members) {
+    if (m.active_at(t) && reads(m, stream) && std::find(result.begin(), result.end(), m.person_id) == result.end()) {
+      result.push_back(m.person_id);
+    }
+  }
+  return result;
+}
+
+bool audience_within(const team_state& team, v1::Stream inner, v1::Stream outer, instant t) {
+  if (inner == outer) return true;
+  const auto readers = audience(team, inner, t);
+  return std::all_of(readers.begin(), readers.end(), [&](const std::string& person) { return may_read(team, person, outer, t); });
+}
+
+bool is_staff(const team_state& team, std::string_view person, instant t) {
+  return std::any_of(team.members.begin(), team.members.end(),
+                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && rights_of(m.role).staff; });
+}
+
+outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant t) {
+  const membership* only = nullptr;
+  bool several = false;
+  for (const auto& m : team.members) {
+    if (m.person_id != who.person_id || !m.active_at(t)) continue;
+    if (m.role == who.chosen_role) return m.role;
+    several |= only != nullptr && only->role != m.role;
+    only = &m;
+  }
+  if (!only) return no_such_record();
+  if (several) {
+    return refuse(code::failed_precondition, "actingRole", "this person has several roles on this team: name one in Hello.actingRole");
+  }
+  return only->role;
+}
+
+refusal no_such_record() { return refuse(code::not_found, "patientId", "no such record"); }
+refusal no_such_stream(std::string_view field) { return refuse(code::not_found, field, "no such stream"); }
+
+outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context) {
+  if (command.action_case() == v1::Command::kOpenRecord) return open_record(state, who, command, context);
+  if (!state.opened) return no_such_record();
+  switch (command.action_case()) {
+    case v1::Command::kAddMember: return add_member(state, who, command.add_member(), context);
+    case v1::Command::kEndMember: return end_member(state, who, command.end_member(), context);
+    case v1::Command::kChangeRole: return change_role(state, who, command.change_role(), context);
+    case v1::Command::kAssignAttending: return assign_attending(state, who, command.assign_attending(), context);
+    case v1::Command::kViewRoster: {
+      const account* asking = context.people.find(who.person_id);
+      if (!state.on_team(who.person_id, context.now) && !(asking && asking->administrator)) return no_such_record();
+      const auto seen = state.seen.find(who.person_id);
+      facts result;
+      if (seen == state.seen.end() || seen->second < state.version) {
+        add_fact(result, v1::STREAM_AUDIT).mutable_roster_viewed()->set_roster_version(state.version);
+      }
+      return result;
+    }
+    default: return refuse(code::invalid_argument, "action", "is not a command on the team");
+  }
+}
+
+void apply_team(team_state& state, const v1::Entry& entry) {
+  const instant t = time_of(entry);
+  switch (entry.fact_case()) {
+    case v1::Entry::kRecordOpened:
+      state.opened = true;
+      state.patient_id = entry.patient_id();
+      state.patient_name = entry.record_opened().name();
+      break;
+    case v1::Entry::kMemberAdded: {
+      const auto& added = entry.member_added();
+      membership m;
+      m.person_id = added.person_id();
+      m.name = added.name();
+      m.role = added.role();
+      m.start = to_instant(added.period().start()).value_or(t);
+      if (added.period().has_end()) m.end = to_instant(added.period().end());
+      m.reach = added.reach();
+      m.hours = added.hours();
+      state.members.push_back(std::move(m));
+      note_change(state, v1::RosterChange::KIND_JOINED, added.person_id(), added.role(), added.roster_version(), t);
+      break;
+    }
+    case v1::Entry::kMemberEnded: {
+      const auto& ended = entry.member_ended();
+      if (membership* m = find_open(state, ended.person_id(), ended.role(), t)) m->end = to_instant(ended.end());
+      note_change(state, v1::RosterChange::KIND_LEFT, ended.person_id(), ended.role(), ended.roster_version(), t);
+      break;
+    }
+    case v1::Entry::kRoleChanged: {
+      const auto& changed = entry.role_changed();
+      if (membership* m = find_open(state, changed.person_id(), changed.from_role(), t)) {
+        membership next = *m;
+        m->end = t;
+        next.role = changed.to_role();
+        next.start = t;
+        next.scopes.clear();
+        state.members.push_back(std::move(next));
+      }
+      note_change(state, v1::RosterChange::KIND_ROLE, changed.person_id(), changed.to_role(), changed.roster_version(), t);
+      break;
+    }
+    case v1::Entry::kAttendingAssigned:
+      state.attending = entry.attending_assigned().person_id();
+      note_change(state, v1::RosterChange::KIND_ATTENDING, state.attending, v1::ROLE_MEDICAL_ONCOLOGIST,
+                  entry.attending_assigned().roster_version(), t);
+      break;
+    case v1::Entry::kMembershipDetailed: {
+      const auto& detailed = entry.membership_detailed();
+      // The newest membership of that person and role is the one that the same commit added.
+      for (auto m = state.members.rbegin(); m != state.members.rend(); ++m) {
+        if (m->person_id != detailed.person_id() || m->role != detailed.role()) continue;
+        if (m->end && *m->end <= t) break;  // It ended: nothing is granted any more.
+        if (detailed.scopes_size() > 0) {
+          m->scopes.clear();
+          for (const int scope : detailed.scopes()) m->scopes.push_back(static_cast<v1::Scope>(scope));
+        }
+        break;
+      }
+      break;
+    }
+    case v1::Entry::kRosterViewed: {
+      auto& seen = state.seen[entry.author().person_id()];
+      seen = std::max(seen, entry.roster_viewed().roster_version());
+      break;
+    }
+    default: break;
+  }
+}
+
+v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t) {
+  v1::Roster view;
+  view.set_patient_id(state.patient_id);
+  view.set_roster_version(state.version);
+  for (const auto& m : state.members) {
+    if (m.end && *m.end <= t) continue;
+    auto& row = *view.add_members();
+    row.set_person_id(m.person_id);
+    row.set_name(m.name);
+    row.set_role(m.role);
+    if (const role_row* names = find_role(m.role)) row.set_role_text(std::string(names->plain));
+    set_timestamp(*row.mutable_period()->mutable_start(), m.start);
+    if (m.end) set_timestamp(*row.mutable_period()->mutable_end(), *m.end);
+    row.set_reach(m.reach);
+    row.set_hours(m.hours);
+    row.set_attending(m.person_id == state.attending && m.role == v1::ROLE_MEDICAL_ONCOLOGIST);
+  }
+  for (const auto& change : state.changes) {
+    if (change.version <= since) continue;
+    auto& row = *view.add_changes();
+    row.set_kind(change.kind);
+    row.set_person_id(change.person_id);
+    row.set_name(change.name);
+    row.set_role(change.role);
+    set_timestamp(*row.mutable_time(), change.time);
+  }
+  return view;
+}
+
+}  // namespace careteam::care

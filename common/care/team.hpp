@@ -1,0 +1,93 @@
+// The care team of a patient (B2, B3, B9): memberships with periods, who reads and posts what, and the roster that the patient reads.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "care/command.hpp"
+#include "care/organization.hpp"
+#include "care/roles.hpp"
+#include "careteam/v1/wire.pb.h"
+
+namespace careteam::care {
+
+inline constexpr std::size_t max_members = 200;          ///< Memberships that have not ended; a large team has 40.
+inline constexpr std::size_t max_roster_changes = 1000;  ///< Changes that "since your last look" can tell; older ones are in the log.
+
+/// One person in one role for a period [start, end).
+struct membership {
+  std::string person_id;
+  std::string name;
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  instant start{};
+  std::optional<instant> end;
+  std::vector<v1::Scope> scopes;
+  std::string reach, hours;
+
+  bool active_at(instant t) const { return start <= t && (!end || t < *end); }
+  bool has(v1::Scope scope) const;
+  bool operator==(const membership&) const = default;
+};
+
+struct roster_change {
+  std::uint64_t version = 0;
+  v1::RosterChange::Kind kind = v1::RosterChange::KIND_UNSPECIFIED;
+  std::string person_id, name;
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  instant time{};
+  bool operator==(const roster_change&) const = default;
+};
+
+struct team_state {
+  std::string patient_id, patient_name;
+  bool opened = false;
+  std::uint64_t version = 0;  ///< The roster's, which commands name.
+  std::vector<membership> members;
+  std::string attending;
+  std::vector<roster_change> changes;
+  std::map<std::string, std::uint64_t> seen;  ///< The roster version that a person last looked at.
+  bool operator==(const team_state&) const = default;
+
+  /// The team at a time (B2).
+  std::vector<const membership*> at(instant t) const;
+  bool on_team(std::string_view person, instant t) const;
+  /// The next instant after t at which a membership begins or ends; nothing when there is none.
+  std::optional<instant> next_boundary(instant t) const;
+};
+
+/// Whether this membership (not looking at its period) gives the right to read a stream.
+bool reads(const membership& m, v1::Stream stream);
+bool posts(const membership& m, v1::Stream stream);
+
+/// The audience of a stream. Administrators of the organisation read nothing here.
+bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t);
+bool may_post(const team_state& team, std::string_view person, v1::Stream stream, instant t);
+/// Everybody in the audience, without repetition, in roster order.
+std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t);
+/// Whether everybody who reads `inner` also reads `outer`: only then may something go from `outer` into `inner`.
+bool audience_within(const team_state& team, v1::Stream inner, v1::Stream outer, instant t);
+/// Whether the person works for the organisation on this team.
+bool is_staff(const team_state& team, std::string_view person, instant t);
+
+/// The role in which a person acts (A3): their only one, or the one they chose. Somebody outside the team gets the answer that an absent record gives.
+outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant t);
+
+/// The answer for a record that does not exist, or not for this person (invariant 4).
+refusal no_such_record();
+/// The same for a stream.
+refusal no_such_stream(std::string_view field);
+
+struct team_context {
+  instant now;
+  const organization_state& people;
+};
+/// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster.
+outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context);
+void apply_team(team_state& state, const v1::Entry& entry);
+
+/// The roster as `viewer` may read it, with the changes after `since`.
+v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t);
+
+}  // namespace careteam::care

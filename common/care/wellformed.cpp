@@ -1,0 +1,62 @@
+#include "care/wellformed.hpp"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
+
+namespace careteam::care {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+std::optional<std::string> unknown_in(const Message& message);
+
+std::optional<std::string> unknown_value(const Message& message, const Reflection& reflection, const FieldDescriptor& field) {
+  const auto known = [&](int value) { return field.enum_type()->FindValueByNumber(value) != nullptr; };
+  if (field.is_repeated()) {
+    for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+      if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+        if (!known(reflection.GetRepeatedEnumValue(message, &field, i))) return field.json_name();
+      } else if (auto inner = unknown_in(reflection.GetRepeatedMessage(message, &field, i))) {
+        return field.json_name() + "." + *inner;
+      }
+    }
+    return std::nullopt;
+  }
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+    if (!known(reflection.GetEnumValue(message, &field))) return field.json_name();
+    return std::nullopt;
+  }
+  if (!reflection.HasField(message, &field)) return std::nullopt;
+  if (auto inner = unknown_in(reflection.GetMessage(message, &field))) return field.json_name() + "." + *inner;
+  return std::nullopt;
+}
+
+std::optional<std::string> unknown_in(const Message& message) {
+  const Reflection& reflection = *message.GetReflection();
+  const auto& unknown = reflection.GetUnknownFields(message);
+  if (!unknown.empty()) return "#" + std::to_string(unknown.field(0).number());
+  const auto& type = *message.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    if (field.cpp_type() != FieldDescriptor::CPPTYPE_ENUM && field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (auto found = unknown_value(message, reflection, field)) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> first_unknown(const Message& message) { return unknown_in(message); }
+
+bool is_fhir_id(std::string_view text) {
+  if (text.empty() || text.size() > 64) return false;
+  for (const char c : text) {
+    const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    if (!ok) return false;
+  }
+  return true;
+}
+
+}  // namespace careteam::care

@@ -1,0 +1,17 @@
+// What every message that enters must satisfy before anybody looks at its meaning: no unknown fields, no unknown enum values.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <optional>
+#include <string>
+
+namespace careteam::care {
+
+/// The path (JSON names) of the first unknown field or enum value in `message`; nothing when it is closed under the contract.
+std::optional<std::string> first_unknown(const google::protobuf::Message& message);
+
+/// A FHIR id: [A-Za-z0-9-.]{1,64}.
+bool is_fhir_id(std::string_view text);
+
+}  // namespace careteam::care

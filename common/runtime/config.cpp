@@ -1,0 +1,324 @@
+#include "runtime/config.hpp"
+
+#include <arpa/inet.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <boost/throw_exception.hpp>
+#include <fstream>
+#include <stdexcept>
+#include <type_traits>
+
+#include "runtime/printable_text.hpp"
+#include "runtime/settings.hpp"
+
+namespace careteam::runtime {
+namespace {
+
+constexpr std::size_t max_quoted_bytes = 80;
+
+std::string quoted(std::string_view text) {
+  return "\"" + printable(text, max_quoted_bytes) + "\"";
+}
+
+std::string full_name(const setting& one) {
+  return std::string(one.section) + "." + std::string(one.key);
+}
+
+bool is_numeric_address(const std::string& host) {
+  in6_addr parsed{};
+  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1 || ::inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
+}
+
+bool is_wildcard(const std::string& host) {
+  return host == "0.0.0.0" || host == "::";
+}
+
+/// Why a value is none for a setting; nothing: it was taken over.
+using fault = std::optional<std::string>;
+
+/// Reads values of one file.
+class value_reader {
+ public:
+  value_reader(config& into, std::filesystem::path folder) : into_(into), folder_(std::move(folder)) {}
+
+  fault take(const setting& one, const toml::node& node) {
+    return std::visit([&](const auto& kind) { return take(one, kind, node); }, one.kind);
+  }
+
+ private:
+  static fault unexpected(const setting& one) { return "must be " + describe_values(one); }
+
+  fault take_number(const setting& one, const toml::node& node, std::int64_t least, std::int64_t most, std::int64_t& number) {
+    if (!node.is_integer()) return "must be a whole number, " + describe_values(one);
+    number = node.as_integer()->get();
+    if (number < least || number > most) return "is " + std::to_string(number) + "; allowed is " + describe_values(one);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const count_setting& kind, const toml::node& node) {
+    std::int64_t number = 0;
+    if (fault wrong = take_number(one, node, kind.least, kind.most, number)) return wrong;
+    kind.field(into_) = static_cast<std::size_t>(number);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const milliseconds_setting& kind, const toml::node& node) {
+    std::int64_t number = 0;
+    if (fault wrong = take_number(one, node, kind.least, kind.most, number)) return wrong;
+    kind.field(into_) = std::chrono::milliseconds(number);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const flag_setting& kind, const toml::node& node) {
+    if (!node.is_boolean()) return unexpected(one);
+    kind.field(into_) = node.as_boolean()->get();
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const text_setting& kind, const toml::node& node) {
+    if (!node.is_string()) return unexpected(one);
+    const std::string& text = node.as_string()->get();
+    if (fault wrong = kind.check(text)) return wrong;
+    kind.field(into_) = text;
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const path_setting& kind, const toml::node& node) {
+    if (!node.is_string()) return unexpected(one);
+    return take_path(node.as_string()->get(), kind.field(into_));
+  }
+
+  fault take(const setting& one, const listen_setting& kind, const toml::node& node) {
+    if (!node.is_string()) return unexpected(one);
+    auto address = parse_tcp_address(node.as_string()->get());
+    if (!address || !is_numeric_address(address->host)) return unexpected(one);
+    kind.field(into_) = std::move(*address);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const redis_setting& kind, const toml::node& node) {
+    if (!node.is_string()) return unexpected(one);
+    const std::string& text = node.as_string()->get();
+    redis_address& endpoint = kind.field(into_);
+    if (text.empty()) {
+      endpoint = std::monostate{};
+      return std::nullopt;
+    }
+    if (text.starts_with("unix:")) {
+      unix_address address;
+      if (fault wrong = take_path(text.substr(5), address.path)) return wrong;
+      // sockaddr_un holds 108 bytes with the terminating zero.
+      if (address.path.native().size() > 107) return "is too long for the path of a socket (107 bytes)";
+      endpoint = std::move(address);
+      return std::nullopt;
+    }
+    auto address = parse_tcp_address(text);
+    if (!address || address->port == 0) return unexpected(one);
+    endpoint = std::move(*address);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const origins_setting& kind, const toml::node& node) {
+    const toml::array* list = node.as_array();
+    if (!list) return unexpected(one);
+    if (list->size() > max_allowed_origins) return "holds more than " + std::to_string(max_allowed_origins) + " origins";
+    std::vector<std::string> origins;
+    for (const toml::node& element : *list) {
+      if (!element.is_string()) return unexpected(one);
+      const std::string& origin = element.as_string()->get();
+      if (const fault wrong = fault_of_origin(origin)) return "holds " + quoted(origin) + ", which " + *wrong;
+      if (std::find(origins.begin(), origins.end(), origin) != origins.end()) return "holds " + quoted(origin) + " twice";
+      origins.push_back(origin);
+    }
+    kind.field(into_) = std::move(origins);
+    return std::nullopt;
+  }
+
+  fault take(const setting& one, const level_setting& kind, const toml::node& node) {
+    if (!node.is_string()) return unexpected(one);
+    for (const log_level level : {log_level::debug, log_level::info, log_level::warning, log_level::error}) {
+      if (node.as_string()->get() != name_of(level)) continue;
+      kind.field(into_) = level;
+      return std::nullopt;
+    }
+    return unexpected(one);
+  }
+
+  fault take_path(const std::string& text, std::filesystem::path& path) {
+    if (text.empty()) return "must not be empty";
+    if (text.size() > max_setting_text_bytes) return "is too long";
+    // A zero byte would cut the path short where it is opened.
+    if (text.find('\0') != std::string::npos) return "must not hold a zero byte";
+    path = (folder_ / text).lexically_normal();
+    return std::nullopt;
+  }
+
+  config& into_;
+  std::filesystem::path folder_;
+};
+
+/// Reads one document: walks it by the table of settings.
+class document_reader {
+ public:
+  document_reader(const toml::table& document, const std::filesystem::path& file) : document_(document), file_(file) {}
+
+  boost::system::result<config, config_error> read() {
+    if (auto wrong = unknown_key()) return *wrong;
+    config read;
+    value_reader values(read, std::filesystem::absolute(file_).parent_path());
+    for (const setting& one : settings()) {
+      const toml::node* node = find(one.section, one.key);
+      if (!node && one.need == presence::required) return at({}, full_name(one) + " is required: " + std::string(one.help));
+      if (!node) continue;
+      if (const fault wrong = values.take(one, *node)) return at(node->source().begin, full_name(one) + " " + *wrong);
+    }
+    if (auto wrong = bad_combination(read)) return *wrong;
+    return read;
+  }
+
+ private:
+  config_error at(const toml::source_position& where, std::string message) const {
+    return {file_, where.line, where.line == 0 ? 0 : where.column, std::move(message)};
+  }
+
+  const toml::node* find(std::string_view section, std::string_view key) const { return document_[section][key].node(); }
+
+  /// Names the first of the given keys that the file sets: the others have their defaults.
+  config_error at_key(std::string_view section, std::initializer_list<std::string_view> keys, std::string message) const {
+    for (const std::string_view key : keys) {
+      if (const toml::node* node = find(section, key)) return at(node->source().begin, std::move(message));
+    }
+    return at({}, std::move(message));
+  }
+
+  std::optional<config_error> unknown_key() const {
+    std::vector<std::string_view> sections;
+    for (const setting& one : settings()) {
+      if (sections.empty() || sections.back() != one.section) sections.push_back(one.section);
+    }
+    for (const auto& [name, node] : document_) {
+      if (std::find(sections.begin(), sections.end(), name.str()) == sections.end()) {
+        return at(name.source().begin, "[" + printable(name.str(), max_quoted_bytes) + "] is no section" + hint(name.str(), sections));
+      }
+      const toml::table* section = node.as_table();
+      if (!section) return at(name.source().begin, std::string(name.str()) + " must be a section: [" + std::string(name.str()) + "]");
+      if (auto wrong = unknown_key_in(*section, name.str())) return wrong;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<config_error> unknown_key_in(const toml::table& section, std::string_view section_name) const {
+    std::vector<std::string_view> here;
+    for (const setting& one : settings()) {
+      if (one.section == section_name) here.push_back(one.key);
+    }
+    for (const auto& [key, node] : section) {
+      if (std::find(here.begin(), here.end(), key.str()) != here.end()) continue;
+      std::string message = std::string(section_name) + "." + printable(key.str(), max_quoted_bytes) + " is no setting";
+      const auto elsewhere = std::find_if(settings().begin(), settings().end(), [&](const setting& one) { return one.key == key.str(); });
+      if (elsewhere != settings().end()) {
+        message += "; it belongs in [" + std::string(elsewhere->section) + "]";
+      } else {
+        message += hint(key.str(), here);
+      }
+      return at(key.source().begin, std::move(message));
+    }
+    return std::nullopt;
+  }
+
+  static std::string hint(std::string_view word, std::span<const std::string_view> known) {
+    const std::string_view nearest = nearest_word(word, known);
+    return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
+  }
+
+  std::optional<config_error> bad_combination(const config& all) const {
+    const auto& server = all.server;
+    const bool same_host =
+        server.listen.host == server.admin_listen.host || is_wildcard(server.listen.host) || is_wildcard(server.admin_listen.host);
+    if (server.listen.port != 0 && server.listen.port == server.admin_listen.port && same_host) {
+      return at_key("server", {"admin_listen", "listen"}, "server.admin_listen takes the port of server.listen");
+    }
+    if (server.max_connections_per_person > server.max_connections) {
+      return at_key("server", {"max_connections_per_person", "max_connections"},
+                    "server.max_connections_per_person is above server.max_connections");
+    }
+    if (server.send_queue_bytes < server.max_frame_bytes) {
+      return at_key("server", {"send_queue_bytes", "max_frame_bytes"},
+                    "server.send_queue_bytes is below server.max_frame_bytes: one message of a client could close its readers");
+    }
+    if (all.redis.presence_refresh * 2 > all.redis.presence_lease) {
+      return at_key("redis", {"presence_refresh_ms", "presence_lease_ms"},
+                    "redis.presence_refresh_ms is above half of redis.presence_lease_ms: one lost renewal would end a presence");
+    }
+    if (!all.redis.username.empty() && all.redis.password_file.empty()) {
+      return at_key("redis", {"username"}, "redis.username needs redis.password_file");
+    }
+    const bool has_redis = !std::holds_alternative<std::monostate>(all.redis.endpoint);
+    if (!has_redis && !all.redis.password_file.empty()) {
+      return at_key("redis", {"password_file"}, "redis.password_file is set, but redis.endpoint is \"\"");
+    }
+    return std::nullopt;
+  }
+
+  const toml::table& document_;
+  const std::filesystem::path& file_;
+};
+
+}  // namespace
+
+std::string to_text(const tcp_address& address) {
+  const bool is_v6 = address.host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+std::string to_text(const redis_address& address) {
+  if (const auto* tcp = std::get_if<tcp_address>(&address)) return to_text(*tcp);
+  if (const auto* local = std::get_if<unix_address>(&address)) return "unix:" + local->path.string();
+  return "";
+}
+
+std::string config_error::to_text() const {
+  std::string text = file.string();
+  if (line != 0) text += ":" + std::to_string(line) + ":" + std::to_string(column);
+  return text + ": " + message;
+}
+
+void throw_exception_from_error(const config_error& error, const boost::source_location& where) {
+  boost::throw_with_location(std::runtime_error(error.to_text()), where);
+}
+
+boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file) {
+  if (text.size() > max_config_file_bytes) return config_error{file, 0, 0, "is too large for a configuration file"};
+  try {
+    const toml::table document = toml::parse(text, file.string());
+    return document_reader(document, file).read();
+  } catch (const toml::parse_error& failed) {
+    const auto where = failed.source().begin;
+    return config_error{file, where.line, where.column, printable(failed.description(), max_setting_text_bytes)};
+  }
+}
+
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(file, failed)) {
+    return config_error{file, 0, 0, failed ? failed.message() : "is not a file"};
+  }
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(max_config_file_bytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad() || !stream.eof()) {
+    return config_error{file, 0, 0, stream.bad() || !stream.is_open() ? "cannot be read" : "is too large for a configuration file"};
+  }
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return parse_config(text, file);
+}
+
+std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file) {
+  if (settings.identity.jwks_file.empty()) return config_error{file, 0, 0, "identity.jwks_file is required to serve"};
+  if (settings.identity.issuer.empty()) return config_error{file, 0, 0, "identity.issuer is required to serve"};
+  if (settings.identity.audience.empty()) return config_error{file, 0, 0, "identity.audience is required to serve"};
+  return std::nullopt;
+}
+
+}  // namespace careteam::runtime

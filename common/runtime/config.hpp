@@ -1,0 +1,120 @@
+// The configuration: plain values, read once at the start from a TOML file. What each key means, its unit and its range stand in the
+// table of settings.cpp; the defaults stand here.
+#pragma once
+
+#include <boost/assert/source_location.hpp>
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/log.hpp"
+
+namespace careteam::runtime {
+
+/// "127.0.0.1:8080" or "[::1]:8080".
+struct tcp_address {
+  std::string host;        ///< Without brackets.
+  std::uint16_t port = 0;  ///< 0, where allowed: the kernel picks one.
+  friend bool operator==(const tcp_address&, const tcp_address&) = default;
+};
+
+/// "unix:/run/redis/redis.sock".
+struct unix_address {
+  std::filesystem::path path;
+  friend bool operator==(const unix_address&, const unix_address&) = default;
+};
+
+/// Where Redis is; std::monostate: there is none, and presence is always unknown.
+using redis_address = std::variant<std::monostate, tcp_address, unix_address>;
+
+/// The text that reads back as the address.
+std::string to_text(const tcp_address& address);
+std::string to_text(const redis_address& address);
+
+struct config {
+  struct server_section {
+    tcp_address listen{"127.0.0.1", 8080};
+    tcp_address admin_listen{"127.0.0.1", 9090};
+    std::vector<std::string> allowed_origins;
+    std::chrono::milliseconds hello_timeout{5'000};
+    std::chrono::milliseconds handshake_timeout{10'000};
+    std::chrono::milliseconds idle_timeout{30'000};
+    std::chrono::milliseconds drain{8'000};
+    std::size_t max_connections = 20'000;
+    std::size_t max_connections_per_person = 16;
+    std::size_t max_frame_bytes = 64 * 1024;
+    std::size_t send_queue_bytes = 1024 * 1024;
+  };
+  struct store_section {
+    std::filesystem::path path;
+    bool create = true;
+    std::size_t snapshot_every = 256;
+    std::size_t cache_bytes = 64 * 1024 * 1024;
+  };
+  struct redis_section {
+    redis_address endpoint = tcp_address{"127.0.0.1", 6379};
+    std::string username;                 ///< Empty: Redis' default user.
+    std::filesystem::path password_file;  ///< Empty: no password.
+    std::chrono::milliseconds presence_lease{30'000};
+    std::chrono::milliseconds presence_refresh{10'000};
+    std::filesystem::path cluster_key_file;  ///< Empty: no key.
+  };
+  struct identity_section {
+    std::filesystem::path jwks_file;
+    std::string issuer;
+    std::string audience;
+    std::chrono::milliseconds clock_skew{5'000};
+  };
+  struct organization_section {
+    std::string name = "CareTeam";
+    std::string time_zone = "UTC";
+  };
+  struct limits_section {
+    std::size_t stat_per_hour = 5;
+    std::chrono::milliseconds wrong_patient_window{60'000};
+  };
+  struct log_section {
+    log_level level = log_level::info;
+  };
+
+  server_section server;
+  store_section store;
+  redis_section redis;
+  identity_section identity;
+  organization_section organization;
+  limits_section limits;
+  log_section log;
+};
+
+/// Why a file is no configuration. It names keys and quotes values: a configuration file holds no secrets.
+struct config_error {
+  std::filesystem::path file;
+  std::size_t line = 0;    ///< From 1; 0: the fault is in no particular line.
+  std::size_t column = 0;  ///< From 1; 0 with line 0.
+  std::string message;
+
+  /// "careteam.toml:12:3: server.idle_timout_ms is no setting; did you mean idle_timeout_ms?"
+  [[nodiscard]] std::string to_text() const;
+};
+/// For result::value(): throws std::runtime_error with to_text().
+[[noreturn]] void throw_exception_from_error(const config_error& error, const boost::source_location& where);
+
+/// A configuration file larger than this is something else.
+inline constexpr std::size_t max_config_file_bytes = 1024 * 1024;
+
+/// Reads a file. Relative paths in it are relative to its folder. Blocks: for the start only.
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file);
+
+/// The same for text in memory; `file` is used for messages, and its folder for relative paths.
+boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file);
+
+/// What `serve` needs beyond what every command needs: who may log in. Nothing: all is there.
+std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file);
+
+}  // namespace careteam::runtime

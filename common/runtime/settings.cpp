@@ -1,0 +1,294 @@
+#include "runtime/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <system_error>
+#include <type_traits>
+
+namespace careteam::runtime {
+namespace {
+
+std::optional<std::string> any_line(std::string_view text) {
+  if (text.size() > max_setting_text_bytes) return "is too long";
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::any_of(text.begin(), text.end(), is_control)) return "must not hold control characters";
+  return std::nullopt;
+}
+
+std::optional<std::string> some_line(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  return any_line(text);
+}
+
+/// The C library takes a zone that it does not know for UTC, silently: deadlines would be hours off.
+std::optional<std::string> known_time_zone(std::string_view text) {
+  if (text == "UTC") return std::nullopt;
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '+';
+  };
+  const bool is_name = !text.empty() && text.size() <= 64 && text.front() != '/' && std::all_of(text.begin(), text.end(), is_allowed);
+  std::error_code ignored;
+  if (!is_name || !std::filesystem::is_regular_file(std::filesystem::path("/usr/share/zoneinfo") / text, ignored)) {
+    return "is no time zone of this machine (an IANA name such as \"America/New_York\" that exists in /usr/share/zoneinfo)";
+  }
+  return std::nullopt;
+}
+
+constexpr std::int64_t second = 1'000;
+constexpr std::int64_t minute = 60 * second;
+constexpr std::int64_t hour = 60 * minute;
+constexpr std::int64_t kibibyte = 1024;
+constexpr std::int64_t mebibyte = 1024 * kibibyte;
+constexpr std::int64_t gibibyte = 1024 * mebibyte;
+
+#define CARETEAM_FIELD(section, name) \
+  [](config & all) -> auto& {         \
+    return all.section.name;          \
+  }
+
+const std::array table = {
+    setting{"server", "listen", listen_setting{CARETEAM_FIELD(server, listen)},
+            "Where clients connect. Port 0 lets the kernel choose; the log line \"listening\" tells which.", ""},
+    setting{"server", "admin_listen", listen_setting{CARETEAM_FIELD(server, admin_listen)},
+            "Where health checks and metrics are served. Keep it away from the clients' network.", ""},
+    setting{"server", "allowed_origins", origins_setting{CARETEAM_FIELD(server, allowed_origins)},
+            "Web pages that may connect, compared exactly. Clients that send no Origin are no browsers and are not concerned.",
+            "[\"https://app.example.org\"]"},
+    setting{"server", "hello_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, hello_timeout), 100, minute},
+            "A connection that has not said Hello by then is closed.", ""},
+    setting{"server", "handshake_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, handshake_timeout), 100, minute},
+            "A connection whose HTTP upgrade is not complete by then is closed.", ""},
+    setting{"server", "idle_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, idle_timeout), second, hour},
+            "A silent peer is pinged after half of this time and given up after all of it.", ""},
+    setting{"server", "drain_ms", milliseconds_setting{CARETEAM_FIELD(server, drain), 0, 9 * second},
+            "How long a stopping server waits for what it has accepted. Service supervisors kill after 10 s.", ""},
+    setting{"server", "max_connections", count_setting{CARETEAM_FIELD(server, max_connections), 1, 1'000'000},
+            "Connections of this process; more are refused. The process needs as many file descriptors.", ""},
+    setting{"server", "max_connections_per_person", count_setting{CARETEAM_FIELD(server, max_connections_per_person), 1, 1'000},
+            "Connections of one person to this process; more are refused.", ""},
+    setting{"server", "max_frame_bytes", count_setting{CARETEAM_FIELD(server, max_frame_bytes), kibibyte, 16 * mebibyte},
+            "The largest message from a client; a larger one closes the connection.", ""},
+    setting{"server", "send_queue_bytes", count_setting{CARETEAM_FIELD(server, send_queue_bytes), 16 * kibibyte, gibibyte},
+            "What may wait for a slow reader before its connection is closed with the advice to resume.", ""},
+
+    setting{"store", "path", path_setting{CARETEAM_FIELD(store, path)}, "The database file: the system of record.", "\"careteam.db\"",
+            presence::required},
+    setting{"store", "create", flag_setting{CARETEAM_FIELD(store, create)},
+            "Whether a missing database is created. Where one must exist, say false: a wrong path then is an error.", ""},
+    setting{"store", "snapshot_every", count_setting{CARETEAM_FIELD(store, snapshot_every), 1, 1'000'000},
+            "After how many entries a record's state is saved, so that loading it need not replay all of them.", ""},
+    setting{"store", "cache_bytes", count_setting{CARETEAM_FIELD(store, cache_bytes), mebibyte, 64 * gibibyte},
+            "Memory for the database's page cache.", ""},
+
+    setting{"redis", "endpoint", redis_setting{CARETEAM_FIELD(redis, endpoint)},
+            "Where Redis is. With \"\" there is none, and presence is always unknown; nothing else changes for a single process.", ""},
+    setting{"redis", "username", text_setting{CARETEAM_FIELD(redis, username), any_line}, "The Redis user. Needs password_file.",
+            "\"careteam\""},
+    setting{"redis", "password_file", path_setting{CARETEAM_FIELD(redis, password_file)}, "A file that holds the Redis password.",
+            "\"redis-password\""},
+    setting{"redis", "presence_lease_ms", milliseconds_setting{CARETEAM_FIELD(redis, presence_lease), second, 10 * minute},
+            "How long somebody whose connection died without a word still counts as present.", ""},
+    setting{"redis", "presence_refresh_ms", milliseconds_setting{CARETEAM_FIELD(redis, presence_refresh), 100, 5 * minute},
+            "How often a lease is renewed: at most half of presence_lease_ms, so that one lost renewal does no harm.", ""},
+    setting{"redis", "cluster_key_file", path_setting{CARETEAM_FIELD(redis, cluster_key_file)},
+            "A file that holds the key that seals what processes tell each other by way of Redis. The same for all of them.",
+            "\"cluster.key\""},
+
+    setting{"identity", "jwks_file", path_setting{CARETEAM_FIELD(identity, jwks_file)},
+            "The public keys that sign tokens (JWK Set, ES256 only). Needed to serve.", "\"jwks.json\""},
+    setting{"identity", "issuer", text_setting{CARETEAM_FIELD(identity, issuer), any_line},
+            "The issuer (iss) that a token must name, exactly. Needed to serve.", "\"https://login.example.org\""},
+    setting{"identity", "audience", text_setting{CARETEAM_FIELD(identity, audience), any_line},
+            "The audience (aud) that a token must be for, exactly. Needed to serve.", "\"careteam\""},
+    setting{"identity", "clock_skew_ms", milliseconds_setting{CARETEAM_FIELD(identity, clock_skew), 0, minute},
+            "How far the issuer's clock may be off from ours.", ""},
+
+    setting{"organization", "name", text_setting{CARETEAM_FIELD(organization, name), some_line}, "The organization's name.", ""},
+    setting{"organization", "time_zone", text_setting{CARETEAM_FIELD(organization, time_zone), known_time_zone},
+            "The IANA name of the time zone in which duties begin and end.", ""},
+
+    setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
+            "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},
+    setting{"limits", "wrong_patient_window_ms", milliseconds_setting{CARETEAM_FIELD(limits, wrong_patient_window), 0, hour},
+            "How long the author may take back a message that was meant for another patient.", ""},
+
+    setting{"log", "level", level_setting{CARETEAM_FIELD(log, level)}, "Lines below this level are not written.", ""},
+};
+
+#undef CARETEAM_FIELD
+
+std::string quoted_text(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted.push_back('\\');
+    quoted.push_back(c);
+  }
+  return quoted + "\"";
+}
+
+/// A setting's value in `all`, as it stands in a file; empty: there is none.
+std::string value_text(const setting& one, config& all) {
+  return std::visit(
+      [&](const auto& kind) -> std::string {
+        using type = std::decay_t<decltype(kind)>;
+        const auto& value = kind.field(all);
+        if constexpr (std::is_same_v<type, count_setting>) {
+          return std::to_string(value);
+        } else if constexpr (std::is_same_v<type, milliseconds_setting>) {
+          return std::to_string(value.count());
+        } else if constexpr (std::is_same_v<type, flag_setting>) {
+          return value ? "true" : "false";
+        } else if constexpr (std::is_same_v<type, text_setting>) {
+          return value.empty() ? std::string() : quoted_text(value);
+        } else if constexpr (std::is_same_v<type, path_setting>) {
+          return value.empty() ? std::string() : quoted_text(value.string());
+        } else if constexpr (std::is_same_v<type, origins_setting>) {
+          return "[]";  // The default; a list of origins is never written back.
+        } else if constexpr (std::is_same_v<type, level_setting>) {
+          return quoted_text(name_of(value));
+        } else {
+          return quoted_text(to_text(value));
+        }
+      },
+      one.kind);
+}
+
+std::string range_text(std::int64_t least, std::int64_t most, std::string_view unit) {
+  return std::to_string(least) + " to " + std::to_string(most) + std::string(unit);
+}
+
+/// The smallest number of letters to change, add, drop or swap with the next that turns one word into the other.
+std::size_t distance(std::string_view from, std::string_view to) {
+  std::vector<std::vector<std::size_t>> steps(from.size() + 1, std::vector<std::size_t>(to.size() + 1));
+  for (std::size_t i = 0; i <= from.size(); ++i) {
+    for (std::size_t j = 0; j <= to.size(); ++j) {
+      if (i == 0 || j == 0) {
+        steps[i][j] = i + j;
+        continue;
+      }
+      const std::size_t change = from[i - 1] == to[j - 1] ? 0 : 1;
+      steps[i][j] = std::min({steps[i - 1][j] + 1, steps[i][j - 1] + 1, steps[i - 1][j - 1] + change});
+      const bool swapped = i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1];
+      if (swapped) steps[i][j] = std::min(steps[i][j], steps[i - 2][j - 2] + 1);
+    }
+  }
+  return steps[from.size()][to.size()];
+}
+
+bool is_host(std::string_view text) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  };
+  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), is_allowed);
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  const bool canonical = failed == std::errc() && end == text.data() + text.size() && (text.size() == 1 || text.front() != '0');
+  if (!canonical) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+std::span<const setting> settings() {
+  return table;
+}
+
+std::string describe_values(const setting& one) {
+  return std::visit(
+      [&](const auto& kind) -> std::string {
+        using type = std::decay_t<decltype(kind)>;
+        if constexpr (std::is_same_v<type, count_setting>) {
+          return range_text(kind.least, kind.most, one.key.ends_with("_bytes") ? " bytes" : "");
+        } else if constexpr (std::is_same_v<type, milliseconds_setting>) {
+          return range_text(kind.least, kind.most, " milliseconds");
+        } else if constexpr (std::is_same_v<type, flag_setting>) {
+          return "true or false";
+        } else if constexpr (std::is_same_v<type, text_setting>) {
+          return "a string";
+        } else if constexpr (std::is_same_v<type, path_setting>) {
+          return "a path, relative to this file's folder";
+        } else if constexpr (std::is_same_v<type, listen_setting>) {
+          return "a numeric address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
+        } else if constexpr (std::is_same_v<type, redis_setting>) {
+          return "\"host:port\", \"unix:/path\" or \"\"";
+        } else if constexpr (std::is_same_v<type, origins_setting>) {
+          return "a list of origins such as \"https://app.example.org\"";
+        } else {
+          return "\"debug\", \"info\", \"warning\" or \"error\"";
+        }
+      },
+      one.kind);
+}
+
+std::string document_settings() {
+  config defaults;
+  std::string text = "# Configuration of careteam. Every setting is here, with its default.\n";
+  std::string_view section;
+  for (const setting& one : settings()) {
+    if (one.section != section) {
+      section = one.section;
+      text.append("\n[").append(section).append("]\n");
+    }
+    text.append("# ").append(one.help).append("\n");
+    text.append("# Allowed: ").append(describe_values(one)).append(one.need == presence::required ? ". Required.\n" : ".\n");
+    const std::string value = value_text(one, defaults);
+    const std::string_view shown = value.empty() ? one.example : std::string_view(value);
+    if (value.empty() && one.need == presence::optional) text.append("# ");
+    text.append(one.key).append(" = ").append(shown).append("\n");
+  }
+  return text;
+}
+
+std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known) {
+  constexpr std::size_t longest = 64;  // The distance costs the product of the lengths.
+  if (word.size() > longest) return {};
+  std::string_view nearest;
+  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string_view candidate : known) {
+    const std::size_t steps = distance(word, candidate);
+    if (steps >= least || steps >= candidate.size()) continue;
+    least = steps;
+    nearest = candidate;
+  }
+  return nearest;
+}
+
+std::optional<tcp_address> parse_tcp_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto port = parse_port(text.substr(colon + 1));
+  std::string_view host = text.substr(0, colon);
+  if (!port) return std::nullopt;
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    const auto is_allowed = [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+    };
+    if (host.size() > 45 || host.find(':') == std::string_view::npos || !std::all_of(host.begin(), host.end(), is_allowed))
+      return std::nullopt;
+  } else if (!is_host(host)) {
+    return std::nullopt;
+  }
+  return tcp_address{std::string(host), *port};
+}
+
+std::optional<std::string> fault_of_origin(std::string_view text) {
+  constexpr std::string_view form =
+      "is no origin: write scheme, host and port as a browser sends them, such as \"https://app.example.org\"";
+  const std::string_view scheme = text.starts_with("https://") ? "https://" : text.starts_with("http://") ? "http://" : "";
+  if (scheme.empty()) return std::string(form);
+  const std::string_view rest = text.substr(scheme.size());
+  const bool has_port = rest.ends_with(']') ? false : rest.find(':') != std::string_view::npos;
+  const auto address = parse_tcp_address(has_port ? std::string(rest) : std::string(rest) + ":1");
+  const bool has_capitals = std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (!address || address->port == 0 || has_capitals) return std::string(form);
+  const std::uint16_t usual = scheme == "https://" ? 443 : 80;
+  if (has_port && address->port == usual) return "names the scheme's usual port, which browsers leave out";
+  return std::nullopt;
+}
+
+}  // namespace careteam::runtime

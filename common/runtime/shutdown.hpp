@@ -1,0 +1,27 @@
+// How a process hears that it should stop.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <functional>
+#include <memory>
+
+namespace careteam::runtime {
+
+/// Calls back once, on the executor, at the first SIGTERM or SIGINT. The signals then get their default effect again: a second one
+/// ends a process that hangs while it drains. Construct at most one per process at a time; destroying it cancels.
+class shutdown_signals {
+ public:
+  shutdown_signals(const boost::asio::any_io_executor& executor, std::function<void(int signal)> on_signal);
+
+  /// Stops waiting, so that an event loop with nothing else to do ends.
+  void cancel();
+
+ private:
+  std::shared_ptr<boost::asio::signal_set> signals_;  // The waiting handler holds it weakly: it may run after the destructor.
+};
+
+/// A peer (or the reader of stderr) that went away is an error of the write, not the end of the process.
+void ignore_broken_pipes() noexcept;
+
+}  // namespace careteam::runtime

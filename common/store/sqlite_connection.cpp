@@ -1,0 +1,101 @@
+#include "store/sqlite_connection.hpp"
+
+#include <mutex>
+
+namespace careteam::store {
+namespace {
+
+// Each connection stays on one thread, so SQLite needs no mutexes of its own; its memory statistics would be a lock for every allocation.
+void configure_sqlite_once() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  });
+}
+
+}  // namespace
+
+bool sqlite_connection::open(const std::string& path, int flags) {
+  configure_sqlite_once();
+  const int code = sqlite3_open_v2(path.c_str(), &db_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  if (code != SQLITE_OK) fail(code);
+  return code == SQLITE_OK;
+}
+
+void sqlite_connection::close() {
+  if (db_) sqlite3_close_v2(std::exchange(db_, nullptr));
+}
+
+bool sqlite_connection::execute(const char* sql) {
+  if (failed()) return false;
+  const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(code);
+  return code == SQLITE_OK;
+}
+
+std::int64_t sqlite_connection::integer(const char* sql) {
+  statement source(*this, sql);
+  query row(source);
+  return row.next() ? row.integer(0) : 0;
+}
+
+std::string sqlite_connection::text(const char* sql) {
+  statement source(*this, sql);
+  query row(source);
+  return row.next() ? std::string(row.bytes(0)) : std::string();
+}
+
+errc sqlite_connection::reason() const noexcept {
+  return code() == SQLITE_CORRUPT || code() == SQLITE_NOTADB ? errc::corrupt : errc::unavailable;
+}
+
+void sqlite_connection::fail(int code) {
+  if (failed()) return;
+  code_ = code;
+  message_ = std::string(db_ ? sqlite3_errmsg(db_) : sqlite3_errstr(code)) + " (SQLite " + std::to_string(code) + ")";
+}
+
+void sqlite_connection::fail_corrupt(const char* message) {
+  if (failed()) return;
+  code_ = SQLITE_CORRUPT;
+  message_ = message;
+}
+
+void sqlite_connection::clear_failure() {
+  code_ = SQLITE_OK;
+  message_.clear();
+}
+
+statement::statement(sqlite_connection& connection, const char* sql) : connection_(&connection) {
+  if (connection.failed()) return;
+  const int code = sqlite3_prepare_v3(connection.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &handle_, nullptr);
+  if (code != SQLITE_OK) connection.fail(code);
+}
+
+statement::~statement() { sqlite3_finalize(handle_); }
+
+void statement::bind(int index, std::string_view text) {
+  sqlite3_bind_text(handle_, index, text.data() ? text.data() : "", static_cast<int>(text.size()), SQLITE_STATIC);
+}
+
+void statement::bind(int index, blob_view blob) {
+  // A null pointer would bind NULL, and an entry of no bytes is not the same as no entry.
+  sqlite3_bind_blob64(handle_, index, blob.bytes ? blob.bytes : "", blob.size, SQLITE_STATIC);
+}
+
+bool statement::step() {
+  if (connection_->failed()) return false;
+  const int code = sqlite3_step(handle_);
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE) connection_->fail(code);
+  return false;
+}
+
+std::string_view query::bytes(int column) const {
+  // The pointer must be asked for before the size.
+  const auto* start = static_cast<const char*>(sqlite3_column_blob(source_.handle_, column));
+  return {start, static_cast<std::size_t>(sqlite3_column_bytes(source_.handle_, column))};
+}
+
+}  // namespace careteam::store

@@ -1,0 +1,186 @@
+// The store: the append-only truth. One interface; SQLite is the embedded implementation, PostgreSQL follows.
+//
+// A record is a set of streams. Each stream is a gapless sequence of entries (seq 1, 2, 3 …), hashed into a chain:
+// chain(0) = 32 zero bytes, chain(n) = SHA-256(chain(n-1) || bytes(n)). A record's version counts the entries of all of its streams,
+// so that it orders them: an append of k entries moves it by k.
+//
+// Every function runs on, and resumes on, the executor of the calling coroutine (the one event loop); implementations do their
+// work elsewhere. Nothing here knows what an entry means.
+#pragma once
+
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <boost/system/result.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace careteam::store {
+
+/// What a store can answer besides success. I/O failures carry the implementation's own message to the log.
+enum class errc {
+  unavailable = 1,   ///< The store cannot be written or read now (disk full, I/O error). Nothing of the request has happened.
+  corrupt = 2,       ///< Stored data contradicts itself; `careteam verify` names the place.
+  shutting_down = 3  ///< The store was closed.
+};
+const boost::system::error_category& store_category() noexcept;
+boost::system::error_code make_error_code(errc e) noexcept;
+
+template <class T>
+using result = boost::system::result<T>;
+
+/// A record's key in the store, for example "patient/rosa" or "organization". At most 100 bytes.
+using record_key = std::string;
+/// A stream inside its record: the number of its audience in the public contract.
+using stream_kind = std::uint32_t;
+using chain_value = std::array<std::uint8_t, 32>;
+using uuid_bytes = std::array<std::uint8_t, 16>;
+
+/// One entry to append. The views must live as long as record_append::keep_alive.
+struct new_entry {
+  stream_kind stream = 0;
+  std::uint64_t seq = 0;        ///< Must be the stream's head + 1 at that point of the batch.
+  std::uint64_t about_seq = 0;  ///< The entry of the same stream that this one amends; 0: none. Makes it findable by read_about.
+  std::string_view author;      ///< The person who counts as its author; empty: the system.
+  std::string_view bytes;       ///< What is stored and hashed.
+};
+
+/// The answer that a command got, remembered for at least 30 days under (actor, id).
+struct command_record {
+  std::string actor;
+  uuid_bytes id{};
+  uuid_bytes digest{};     ///< Of the command's body: the same id with another digest is another command.
+  stream_kind stream = 0;  ///< What was answered.
+  std::uint64_t seq = 0;
+};
+
+/// Whether the record is offered to a person (an index; who may read what is decided above).
+struct membership_change {
+  std::string person;
+  bool member = false;
+};
+
+/// What one record appends in one commit. Entries take versions expected_version + 1 … expected_version + entries.size().
+struct record_append {
+  record_key record;
+  std::uint64_t expected_version = 0;  ///< 0: the record does not exist yet.
+  std::vector<new_entry> entries;      ///< May be empty when only commands are remembered.
+  std::vector<command_record> commands;
+  std::vector<membership_change> memberships;
+  std::optional<std::string> snapshot;     ///< The record's state after these entries.
+  std::shared_ptr<const void> keep_alive;  ///< Owns what the views point to.
+};
+
+struct stream_head {
+  stream_kind stream = 0;
+  std::uint64_t head = 0;
+  chain_value chain{};
+};
+
+/// The append is on disk (fsync). For each record in the order of the request, the streams that it touched.
+struct committed {
+  std::vector<std::vector<stream_head>> heads;
+};
+/// Another writer was first. Nothing was written.
+struct conflict {
+  record_key record;
+  std::uint64_t version = 0;  ///< Its version now.
+};
+/// Commands that were carried out before. Nothing was written.
+struct duplicates {
+  std::vector<command_record> known;  ///< As stored (the digest may differ from the one sent).
+};
+using append_result = std::variant<committed, conflict, duplicates>;
+
+struct stored_entry {
+  stream_kind stream = 0;
+  std::uint64_t seq = 0;
+  std::uint64_t version = 0;
+  std::string bytes;
+};
+
+/// Where a record stands.
+struct record_head {
+  std::uint64_t version = 0;  ///< 0: there is no such record.
+  std::vector<stream_head> streams;
+  std::uint64_t snapshot_version = 0;  ///< 0: no snapshot.
+  std::string snapshot;
+};
+
+/// A person's place in a stream. Positions only move forward.
+struct cursor {
+  record_key record;
+  stream_kind stream = 0;
+  std::string person;
+  std::uint64_t displayed = 0;
+  std::uint64_t read = 0;
+  std::uint64_t read_own = 0;  ///< How many of the person's own entries lie at or before `read`. Computed by the store.
+};
+
+/// Moves cursors forward; 0 leaves a position. `received` belongs to the device, the others to the person.
+struct cursor_move {
+  record_key record;
+  stream_kind stream = 0;
+  std::string person;
+  std::string device;
+  std::uint64_t received = 0;
+  std::uint64_t displayed = 0;
+  std::uint64_t read = 0;
+};
+
+struct received_cursor {
+  record_key record;
+  stream_kind stream = 0;
+  std::string device;
+  std::uint64_t received = 0;
+};
+
+class record_store {
+ public:
+  virtual ~record_store() = default;
+
+  /// The store's incarnation: random at creation, new after a restore.
+  virtual const std::string& epoch() const noexcept = 0;
+
+  /// Appends to one or several records: all or nothing, durable when it answers `committed`.
+  virtual boost::asio::awaitable<result<append_result>> append(std::vector<record_append> records) = 0;
+
+  /// Where the record stands, with its newest snapshot. A record that does not exist has version 0.
+  virtual boost::asio::awaitable<result<record_head>> head(record_key record) = 0;
+
+  /// The record's entries of all streams with version > after, in version order; stops after max_bytes (at least one entry is returned).
+  virtual boost::asio::awaitable<result<std::vector<stored_entry>>> read_record(record_key record, std::uint64_t after,
+                                                                                std::size_t max_bytes) = 0;
+
+  /// Entries from … to of one stream in order; stops after max_bytes (at least one entry is returned, if there is one).
+  virtual boost::asio::awaitable<result<std::vector<stored_entry>>> read_stream(record_key record, stream_kind stream, std::uint64_t from,
+                                                                                std::uint64_t to, std::size_t max_bytes) = 0;
+
+  /// The entry `seq` and every entry that is about it, in order. Empty when there is no such entry.
+  virtual boost::asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream, std::uint64_t seq) = 0;
+
+  /// The answer that a command got, if it was carried out.
+  virtual boost::asio::awaitable<result<std::optional<command_record>>> find_command(std::string actor, uuid_bytes id) = 0;
+
+  /// The records that are offered to a person, in key order.
+  virtual boost::asio::awaitable<result<std::vector<record_key>>> records_of(std::string person) = 0;
+
+  /// All of a person's cursors in the given records (streams without one are left out).
+  virtual boost::asio::awaitable<result<std::vector<cursor>>> cursors_of(std::string person, std::vector<record_key> records) = 0;
+
+  /// Moves cursors, durably; answers the cursors as they are then, in the order of the request. Moves of one call may repeat a cursor.
+  virtual boost::asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) = 0;
+
+  /// Stops accepting, finishes what was accepted, and closes. Called once, before the destructor, from the event loop.
+  virtual boost::asio::awaitable<void> close() = 0;
+};
+
+}  // namespace careteam::store
+
+template <>
+struct boost::system::is_error_code_enum<careteam::store::errc> : std::true_type {};

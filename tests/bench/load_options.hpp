@@ -1,0 +1,41 @@
+// What a run of the load generator is to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace careteam::bench {
+
+enum class load_mode : std::uint8_t {
+  closed,  ///< Each sender has one command outstanding and sends the next when it is answered.
+  open,    ///< Commands leave at a fixed total rate whatever comes back; latency counts from the scheduled time.
+  fill,    ///< As closed, until `count` messages are committed; measures nothing but its duration.
+  welcome  ///< Connects one member, again and again until it works, and tells when Welcome came.
+};
+
+struct load_options {
+  load_mode mode = load_mode::closed;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::uint16_t admin_port = 0;  ///< 0: do not read metrics.
+  std::string tokens_file;       ///< Lines "person token".
+  std::uint32_t rooms = 200;
+  std::uint32_t members = 10;
+  std::uint32_t senders = 10;  ///< Per room: the first so many members send.
+  std::uint32_t message_bytes = 200;
+  int stream = 2;                    ///< Of careteam.v1.Stream; 2 is clinical.
+  double rate = 1000;                ///< Messages per second over all rooms, for `open`.
+  std::uint64_t count = 0;           ///< Messages, for `fill`.
+  double warm_up_seconds = 2;
+  double measure_seconds = 5;
+  double connect_seconds = 120;      ///< Until everybody is welcomed and caught up.
+  double drain_seconds = 15;         ///< Until everything sent has been answered and received by all.
+  std::uint32_t connecting_at_once = 64;
+  bool from_head = false;            ///< Resume at the heads instead of reading the whole log first.
+  std::uint64_t since_ns = 0;        ///< CLOCK_MONOTONIC from which `welcome` counts.
+  int server_pid = 0;                ///< 0: do not read the server's CPU time and memory.
+  std::vector<std::string> metrics;  ///< Names of counters of which to tell the difference over the measured time.
+};
+
+}  // namespace careteam::bench

@@ -1,0 +1,459 @@
+#include "load_run.hpp"
+
+#include <arpa/inet.h>
+#include <careteam/v1/wire.pb.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+namespace careteam::bench {
+namespace {
+
+constexpr double second_ns = 1e9;
+// Commands without an answer, over all senders: 13 s at 20,000 a second.
+constexpr std::size_t max_outstanding = 1U << 18U;
+// Few at a time, so that a burst of receipts delays the sending of what is due by little.
+constexpr int events_at_once = 64;
+constexpr std::uint64_t longest_poll_ns = 100'000'000;
+// A refused sender comes back after this time or the one that the refusal tells, whichever is longer.
+constexpr std::uint64_t refused_pause_ns = 100'000'000;
+constexpr std::uint64_t max_refusals = 10'000;
+// Connecting again while the server is not there yet: `welcome` measures no finer than this.
+constexpr std::uint64_t reconnect_pause_ns = 1'000'000;
+
+std::string numbered(const char* prefix, std::uint32_t number) {
+  auto digits = std::to_string(number);
+  return prefix + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
+}
+
+std::string room_name(std::uint32_t room) { return numbered("room-", room); }
+
+std::string person_name(std::uint32_t room, std::uint32_t member) { return numbered("u-", room) + "-" + std::to_string(member); }
+
+std::uint64_t to_ns(double seconds) noexcept { return static_cast<std::uint64_t>(std::llround(seconds * second_ns)); }
+
+double to_seconds(std::uint64_t ns) noexcept { return static_cast<double>(ns) / second_ns; }
+
+std::uint64_t wall_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+/// Visits the senders so that neighbours in time are in different rooms.
+std::vector<connection*> by_turns(const std::vector<std::unique_ptr<connection>>& members, std::uint32_t senders) {
+  std::vector<connection*> result;
+  for (const auto& member : members) {
+    if (member->member() < senders) result.push_back(member.get());
+  }
+  std::stable_sort(result.begin(), result.end(), [](const auto* a, const auto* b) { return a->member() < b->member(); });
+  return result;
+}
+
+}  // namespace
+
+load_run::load_run(load_options options)
+    : options_{std::move(options)}, outstanding_(max_outstanding), ids_{std::random_device{}() | std::uint64_t{std::random_device{}()} << 32U} {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");
+  wall_offset_ns_ = wall_ns() - monotonic_ns();
+  resolve();
+  read_tokens();
+  const std::uint32_t rooms = options_.mode == load_mode::welcome ? 1 : options_.rooms;
+  const std::uint32_t members = options_.mode == load_mode::welcome ? 1 : options_.members;
+  rooms_.resize(rooms);
+  for (std::uint32_t room = 0; room < rooms; ++room) {
+    rooms_[room].patient_id = room_name(room);
+    rooms_[room].message = std::make_unique<message_template>(rooms_[room].patient_id, options_.stream, options_.message_bytes);
+    for (std::uint32_t member = 0; member < members; ++member) members_.push_back(std::make_unique<connection>(room, member));
+  }
+  senders_ = by_turns(members_, options_.senders);
+}
+
+load_run::~load_run() {
+  members_.clear();
+  if (epoll_ >= 0) ::close(epoll_);
+}
+
+void load_run::resolve() {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(options_.port);
+  if (inet_pton(AF_INET, options_.host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("--host must be an IPv4 address");
+  static_assert(sizeof address <= sizeof address_);
+  std::copy_n(reinterpret_cast<const char*>(&address), sizeof address, reinterpret_cast<char*>(&address_));
+  address_length_ = sizeof address;
+}
+
+void load_run::read_tokens() {
+  std::ifstream file{options_.tokens_file};
+  if (!file) throw std::runtime_error("cannot read the tokens file " + options_.tokens_file);
+  for (std::string person, token; file >> person >> token;) tokens_.emplace(person, token);
+}
+
+const std::string& load_run::token_of(const connection& member) const {
+  const auto name = person_name(member.room(), member.member());
+  const auto found = tokens_.find(name);
+  if (found == tokens_.end()) throw std::runtime_error("the tokens file has no line for " + name);
+  return found->second;
+}
+
+void load_run::fault(std::uint64_t& counter, const connection& from, const std::string& what) {
+  ++counter;
+  if (result_.first_fault.empty()) result_.first_fault = person_name(from.room(), from.member()) + ": " + what;
+}
+
+// --- Connecting -------------------------------------------------------------------------------------------------------------------
+
+void load_run::start_connecting(connection& member) {
+  if (!member.open(address_, address_length_, options_.host + ":" + std::to_string(options_.port))) {
+    ++failed_to_connect_;
+    return;
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT;
+  event.data.ptr = &member;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, member.fd(), &event);
+}
+
+void load_run::on_want_write(connection& from, bool waiting) {
+  epoll_event event{};
+  event.events = EPOLLIN | (waiting ? std::uint32_t{EPOLLOUT} : 0U);
+  event.data.ptr = &from;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, from.fd(), &event);
+}
+
+void load_run::on_upgraded(connection& from) {
+  v1::ClientFrame frame;
+  auto& hello = *frame.mutable_hello();
+  hello.set_token(token_of(from));
+  hello.set_device_id("bench-" + std::to_string(from.member()));
+  for (const auto& head : rooms_[from.room()].heads) {
+    if (head.head == 0) continue;
+    auto& position = *hello.add_resume();
+    position.set_patient_id(head.patient_id);
+    position.set_stream(static_cast<v1::Stream>(head.stream));
+    position.set_seq(head.head);
+    hello.set_epoch(rooms_[from.room()].epoch);
+  }
+  from.send(opcode::binary, frame.SerializeAsString(), *this);
+}
+
+void load_run::take_rare_fields(connection& from, byte_view message) {
+  v1::ServerFrame frame;
+  if (!frame.ParseFromArray(message.data(), static_cast<int>(message.size()))) return fault(result_.faults.malformed, from, "ServerFrame");
+  const auto open_stream = [&from](const v1::StreamAccess& access) {
+    from.streams.push_back({access.patient_id(), static_cast<std::uint32_t>(access.stream()), access.after() + 1, access.head()});
+  };
+  if (frame.has_welcome() && from.state() == connection::phase::greeting) {
+    for (const auto& access : frame.welcome().streams()) open_stream(access);
+    rooms_[from.room()].epoch = frame.welcome().epoch();
+    from.set_live();
+    ++live_;
+    pick_target(from);
+  }
+  for (const auto& access : frame.gained()) open_stream(access);
+  if (frame.resets_size() != 0 || frame.revoked_size() != 0 || frame.has_drain()) {
+    fault(result_.faults.closed, from, "the server sent Reset, StreamRevoked or Drain");
+  }
+}
+
+void load_run::pick_target(connection& member) {
+  const auto& room = rooms_[member.room()];
+  for (std::size_t i = 0; i < member.streams.size(); ++i) {
+    if (member.streams[i].patient_id == room.patient_id && static_cast<int>(member.streams[i].stream) == options_.stream) {
+      member.target = i;
+      return;
+    }
+  }
+  throw std::runtime_error("Welcome for " + person_name(member.room(), member.member()) + " does not list " + room.patient_id +
+                           " with the stream to post to: import rooms.py's output first");
+}
+
+/// With from_head: one member of each room looks where the heads are, so that nobody reads the whole log.
+void load_run::probe_heads() {
+  const auto deadline = monotonic_ns() + to_ns(options_.connect_seconds);
+  for (std::uint32_t first = 0; first < options_.rooms; first += options_.connecting_at_once) {
+    const auto last = std::min(options_.rooms, first + options_.connecting_at_once);
+    std::vector<std::unique_ptr<connection>> probes;
+    for (auto room = first; room < last; ++room) start_connecting(*probes.emplace_back(std::make_unique<connection>(room, 0)));
+    while (live_ + result_.faults.closed + failed_to_connect_ < last - first && monotonic_ns() < deadline) poll(monotonic_ns() + longest_poll_ns);
+    if (live_ != last - first) throw std::runtime_error("could not look up the heads: " + result_.first_fault);
+    for (auto& probe : probes) rooms_[probe->room()].heads = probe->streams;
+    live_ = 0;
+  }
+}
+
+bool load_run::caught_up(const connection& member) const noexcept {
+  return std::all_of(member.streams.begin(), member.streams.end(), [](const auto& position) { return position.next > position.head; });
+}
+
+void load_run::connect_all() {
+  const auto begin = monotonic_ns();
+  const auto deadline = begin + to_ns(options_.connect_seconds);
+  std::size_t started = 0;
+  while (live_ != members_.size()) {
+    for (; started != members_.size() && started - live_ < options_.connecting_at_once; ++started) start_connecting(*members_[started]);
+    if (result_.faults.closed + failed_to_connect_ != 0) throw std::runtime_error("a member could not connect: " + result_.first_fault);
+    if (monotonic_ns() > deadline) throw std::runtime_error("only " + std::to_string(live_) + " members were welcomed in time");
+    poll(monotonic_ns() + longest_poll_ns);
+  }
+  while (!std::all_of(members_.begin(), members_.end(), [this](const auto& member) { return caught_up(*member); })) {
+    if (monotonic_ns() > deadline) throw std::runtime_error("not every member caught up in time");
+    poll(monotonic_ns() + longest_poll_ns);
+  }
+  result_.connect_seconds = to_seconds(monotonic_ns() - begin);
+}
+
+/// The one member of `welcome`: as often as it takes.
+void load_run::connect_one() {
+  const auto begin = options_.since_ns == 0 ? monotonic_ns() : options_.since_ns;
+  const auto deadline = monotonic_ns() + to_ns(options_.connect_seconds);
+  while (live_ == 0) {
+    if (monotonic_ns() > deadline) throw std::runtime_error("no Welcome in time: " + result_.first_fault);
+    if (members_[0]->fd() < 0) {
+      members_[0] = std::make_unique<connection>(0, 0);
+      start_connecting(*members_[0]);
+    }
+    poll(monotonic_ns() + reconnect_pause_ns);
+  }
+  result_.welcome_ms = to_seconds(monotonic_ns() - begin) * 1e3;
+  result_.faults = {};
+  result_.first_fault.clear();
+}
+
+// --- Sending ----------------------------------------------------------------------------------------------------------------------
+
+std::uint64_t load_run::due_ns(std::uint64_t index) const noexcept {
+  return schedule_begin_ns_ + to_ns(static_cast<double>(index) / options_.rate);
+}
+
+void load_run::send_message(connection& sender, std::uint64_t scheduled_ns) {
+  if (sender.state() != connection::phase::live) return;
+  const auto number = next_number_;
+  auto& slot = outstanding_[number % max_outstanding];
+  if (slot.number != 0) return fault(result_.faults.overrun, sender, "too many commands without an answer");
+  ++next_number_;
+  slot = {number, scheduled_ns, &sender};
+  ++unanswered_;
+  const auto unix_ms = (scheduled_ns + wall_offset_ns_) / 1'000'000;
+  sender.send(opcode::binary, rooms_[sender.room()].message->fill(ids_, unix_ms, number, scheduled_ns), *this);
+}
+
+void load_run::send_due(std::uint64_t now_ns) {
+  while (!retries_.empty() && retries_.top().at_ns <= now_ns) {
+    auto* sender = retries_.top().sender;
+    retries_.pop();
+    send_message(*sender, monotonic_ns());
+  }
+  if (options_.mode != load_mode::open) return;
+  for (auto due = due_ns(schedule_index_); due <= now_ns && due < window_end_ns_; due = due_ns(++schedule_index_)) {
+    send_message(*senders_[schedule_index_ % senders_.size()], due);
+    if (due >= window_begin_ns_) result_.schedule_lag.record(monotonic_ns() - due);
+  }
+}
+
+void load_run::poll(std::uint64_t until_ns) {
+  std::array<epoll_event, events_at_once> events{};
+  const auto now = monotonic_ns();
+  const std::uint64_t wait_ns = until_ns > now ? std::min(until_ns - now, longest_poll_ns) : 0;
+  const timespec wait{0, static_cast<long>(wait_ns)};
+  const int ready = epoll_pwait2(epoll_, events.data(), events_at_once, &wait, nullptr);
+  const auto begin = monotonic_ns();
+  for (int i = 0; i < ready; ++i) {
+    const auto& event = events[static_cast<std::size_t>(i)];
+    auto& member = *static_cast<connection*>(event.data.ptr);
+    if ((event.events & EPOLLOUT) != 0 && member.fd() >= 0) member.on_writable(*this);
+    if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && member.fd() >= 0) member.on_readable(*this);
+  }
+  if (measuring_ && ready > 0) result_.pass.record(monotonic_ns() - begin);
+}
+
+// --- Receiving --------------------------------------------------------------------------------------------------------------------
+
+void load_run::on_closed(connection& from, const std::string& reason) { fault(result_.faults.closed, from, reason); }
+
+void load_run::on_message(connection& from, byte_view message, std::uint64_t read_ns) {
+  bool rare = false;
+  if (!scan_fields(message, [&](std::uint32_t field, std::uint64_t, byte_view) {
+        using namespace frame_field;
+        rare |= field == welcome || field == resets || field == gained || field == revoked || field == drain;
+      })) {
+    return fault(result_.faults.malformed, from, "ServerFrame");
+  }
+  if (rare) take_rare_fields(from, message);
+  bool has_entries = false;
+  scan_fields(message, [&](std::uint32_t field, std::uint64_t, byte_view bytes) {
+    if (field == frame_field::entries) {
+      has_entries = true;
+      take_entry(from, bytes, read_ns);
+    } else if (field == frame_field::committed) {
+      take_committed(from, bytes, read_ns);
+    } else if (field == frame_field::refused) {
+      take_refused(from, bytes, read_ns);
+    }
+  });
+  if (!measuring_) return;
+  ++result_.counts.frames;
+  result_.counts.bytes += message.size();
+  if (has_entries) ++result_.counts.entry_frames;
+}
+
+void load_run::take_entry(connection& from, byte_view bytes, std::uint64_t read_ns) {
+  scanned_entry entry;
+  if (!scan_entry(bytes, entry)) return fault(result_.faults.malformed, from, "Entry");
+  const auto is_here = [&entry](const stream_position& p) { return p.stream == entry.stream && p.patient_id == entry.patient_id; };
+  auto* position = !from.streams.empty() && is_here(from.streams[from.target]) ? &from.streams[from.target] : nullptr;
+  if (position == nullptr) {
+    const auto found = std::find_if(from.streams.begin(), from.streams.end(), is_here);
+    if (found == from.streams.end()) return fault(result_.faults.strangers, from, "an entry of a stream that was not opened");
+    position = &*found;
+  }
+  if (entry.seq != position->next) {
+    const bool again = entry.seq < position->next;
+    fault(again ? result_.faults.duplicates : result_.faults.gaps, from,
+          "seq " + std::to_string(entry.seq) + " instead of " + std::to_string(position->next));
+    if (again) return;
+  }
+  position->next = entry.seq + 1;
+  if (entry.stamp_ns == 0) return;
+  if (measuring_) ++result_.counts.deliveries;
+  // Entries of an earlier run carry stamps too; those lie before this run's window.
+  if (entry.stamp_ns >= window_begin_ns_ && entry.stamp_ns < window_end_ns_) result_.receipt.record(read_ns - std::min(read_ns, entry.stamp_ns));
+}
+
+load_run::outstanding_command* load_run::find_outstanding(const connection& from, std::string_view command_id) {
+  std::uint64_t number = 0;
+  if (command_id.size() != command_id_digits || !read_hex(command_id.substr(24), number) || number == 0) return nullptr;
+  auto& slot = outstanding_[number % max_outstanding];
+  if (slot.number != number || slot.sender != &from) return nullptr;
+  std::array<char, command_id_digits> expected{};
+  ids_.write(expected.data(), (slot.scheduled_ns + wall_offset_ns_) / 1'000'000, number);
+  return command_id == std::string_view{expected.data(), expected.size()} ? &slot : nullptr;
+}
+
+void load_run::take_committed(connection& from, byte_view bytes, std::uint64_t read_ns) {
+  scanned_committed committed;
+  if (!scan_committed(bytes, committed)) return fault(result_.faults.malformed, from, "Committed");
+  auto* command = find_outstanding(from, committed.command_id);
+  auto& room = rooms_[from.room()];
+  if (command == nullptr || committed.patient_id != room.patient_id || static_cast<int>(committed.stream) != options_.stream ||
+      committed.seq == 0) {
+    return fault(result_.faults.unknown_answers, from, "Committed for no outstanding command");
+  }
+  room.committed_seq = std::max(room.committed_seq, committed.seq);
+  if (command->scheduled_ns >= window_begin_ns_ && command->scheduled_ns < window_end_ns_) {
+    result_.answer.record(read_ns - command->scheduled_ns);
+  }
+  *command = {};
+  --unanswered_;
+  ++result_.committed_in_all;
+  if (measuring_) ++result_.counts.committed;
+  if (options_.mode != load_mode::open && sending_ == sending::on) send_message(from, monotonic_ns());
+}
+
+void load_run::take_refused(connection& from, byte_view bytes, std::uint64_t read_ns) {
+  scanned_refused refused;
+  if (!scan_refused(bytes, refused)) return fault(result_.faults.malformed, from, "Refused");
+  auto* command = find_outstanding(from, refused.command_id);
+  if (command == nullptr) return fault(result_.faults.unknown_answers, from, "Refused for no outstanding command");
+  auto& times = result_.refusals[std::to_string(refused.code) + " " + std::string{refused.field}];
+  if (++times > max_refusals) throw std::runtime_error("too many refusals with code " + std::to_string(refused.code));
+  *command = {};
+  --unanswered_;
+  if (options_.mode == load_mode::open) return;
+  retries_.push({read_ns + std::max<std::uint64_t>(refused_pause_ns, refused.retry_after_ms * 1'000'000ULL), &from});
+}
+
+// --- The course of a run ----------------------------------------------------------------------------------------------------------
+
+void load_run::begin_measuring() {
+  measuring_ = true;
+  result_.counts.generator_cpu_seconds = -own_cpu_seconds();
+  result_.counts.server_cpu_seconds = -usage_of(options_.server_pid).cpu_seconds;
+}
+
+void load_run::end_measuring() {
+  measuring_ = false;
+  result_.counts.seconds = to_seconds(monotonic_ns() - window_begin_ns_);
+  result_.counts.generator_cpu_seconds += own_cpu_seconds();
+  result_.counts.server_cpu_seconds += usage_of(options_.server_pid).cpu_seconds;
+}
+
+void load_run::exchange() {
+  const bool fill = options_.mode == load_mode::fill;
+  const auto begin = monotonic_ns();
+  schedule_begin_ns_ = begin;
+  window_begin_ns_ = begin + (fill ? 0 : to_ns(options_.warm_up_seconds));
+  window_end_ns_ = window_begin_ns_ + to_ns(options_.measure_seconds);
+  sending_ = sending::on;
+  if (options_.mode != load_mode::open) {
+    for (auto* sender : senders_) send_message(*sender, monotonic_ns());
+  }
+  for (auto now = begin; fill ? result_.committed_in_all < options_.count : now < window_end_ns_; now = monotonic_ns()) {
+    if (result_.faults.closed != 0) break;
+    if (!fill && !measuring_ && now >= window_begin_ns_) begin_measuring();
+    send_due(now);
+    auto until = fill ? now + longest_poll_ns : measuring_ ? window_end_ns_ : window_begin_ns_;
+    if (options_.mode == load_mode::open) until = std::min(until, due_ns(schedule_index_));
+    if (!retries_.empty()) until = std::min(until, retries_.top().at_ns);
+    poll(until);
+  }
+  sending_ = sending::over;
+  if (measuring_) end_measuring();
+}
+
+bool load_run::all_received() const noexcept {
+  return std::all_of(members_.begin(), members_.end(), [this](const auto& member) {
+    return member->streams[member->target].next > rooms_[member->room()].committed_seq;
+  });
+}
+
+void load_run::drain() {
+  const auto deadline = monotonic_ns() + to_ns(options_.drain_seconds);
+  while ((unanswered_ != 0 || !all_received()) && monotonic_ns() < deadline && result_.faults.closed == 0) {
+    poll(monotonic_ns() + longest_poll_ns);
+  }
+  result_.faults.unanswered = unanswered_;
+  count_missing();
+}
+
+void load_run::count_missing() {
+  for (const auto& member : members_) {
+    const auto next = member->streams[member->target].next;
+    const auto committed = rooms_[member->room()].committed_seq;
+    if (next <= committed) result_.faults.missing += committed + 1 - next;
+  }
+}
+
+load_result load_run::run() {
+  if (options_.mode == load_mode::welcome) {
+    connect_one();
+    result_.server_after = usage_of(options_.server_pid);
+    return std::move(result_);
+  }
+  for (const auto& member : members_) static_cast<void>(token_of(*member));
+  result_.server_before = usage_of(options_.server_pid);
+  if (options_.from_head) probe_heads();
+  connect_all();
+  if (options_.admin_port != 0) metrics_before_ = read_metrics(fetch_metrics(options_.admin_port), options_.metrics);
+  const auto begin = monotonic_ns();
+  exchange();
+  drain();
+  result_.total_seconds = to_seconds(monotonic_ns() - begin);
+  result_.server_after = usage_of(options_.server_pid);
+  if (options_.admin_port != 0) {
+    result_.metrics = read_metrics(fetch_metrics(options_.admin_port), options_.metrics);
+    for (auto& [name, value] : result_.metrics) value -= metrics_before_[name];
+  }
+  return std::move(result_);
+}
+
+}  // namespace careteam::bench
