@@ -1,6 +1,8 @@
 #include "care/chat.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "care/content.hpp"
 
@@ -21,37 +23,90 @@ bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
 }
 
+/// May post in the role in which they act (A3), not in another role that they also hold.
+bool posts_as(const actor& who, v1::Stream stream, const chat_context& context) {
+  const auto& members = context.team.members;
+  return std::any_of(members.begin(), members.end(), [&](const membership& m) {
+    return m.person_id == who.person_id && m.role == who.chosen_role && m.active_at(context.now) && posts(m, stream);
+  });
+}
+
+/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
+bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
+  return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
+    return m.person_id == person && m.active_at(t) && (m.role != v1::ROLE_CAREGIVER || m.has(v1::SCOPE_ACKNOWLEDGE));
+  });
+}
+
+/// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody.
+bool reachable(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
+  return may_read(team, person, stream, t) && (!people || people->active(person));
+}
+
+bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
+  return reachable(team, people, person, stream, t) && may_acknowledge(team, person, t);
+}
+
+/// Whoever holds the role now and can be reached.
+template <class Accept>
+void add_holders(v1::ResolvedMention& to, v1::Role role, v1::Stream stream, const chat_context& context, Accept accept) {
+  to.set_role(role);
+  for (const auto& m : context.team.members) {
+    if (m.role != role || !m.active_at(context.now) || !reads(m, stream)) continue;
+    if (reachable(context.team, context.people, m.person_id, stream, context.now) && accept(m.person_id)) to.add_person_id(m.person_id);
+  }
+}
+
+/// Limits count what is in one stream: what somebody cannot see must not limit them (F12).
+template <class Things>
+bool full(const Things& open, v1::Stream stream, std::size_t limit) {
+  if (open.size() < limit) return false;
+  const auto begin = open.lower_bound(place{stream, 0});
+  const auto end = open.upper_bound(place{stream, std::numeric_limits<std::uint64_t>::max()});
+  return static_cast<std::size_t>(std::distance(begin, end)) >= limit;
+}
+
 /// A stream that the person cannot read does not exist for them; one that they read but may not post to is refused as that.
 outcome<void> check_post(v1::Stream stream, const actor& who, const chat_context& context, const std::string& field) {
   if (!is_chat_stream(stream)) return no_such_stream(field);
   if (who.system) return {};
   if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
-  if (!may_post(context.team, who.person_id, stream, context.now)) {
-    return refuse(code::permission_denied, field, "may not post to this stream");
+  if (!posts_as(who, stream, context)) {
+    return refuse(code::permission_denied, field, "may not post to this stream in this role");
   }
   return {};
 }
 
-outcome<void> resolve_mention(const v1::Mention& mention, v1::Stream stream, const actor& who, const chat_context& context,
+outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage& asked, const actor& who, const chat_context& context,
                               v1::ResolvedMention& to) {
   static constexpr std::string_view field = "postMessage.mentions";
-  const auto& team = context.team;
-  const bool guest = !who.system && !is_staff(team, who.person_id, context.now);
+  const auto stream = asked.stream();
+  const bool owed = must_acknowledge(asked.priority());
   switch (mention.to_case()) {
-    case v1::Mention::kPersonId:
-      if (!may_read(team, mention.person_id(), stream, context.now)) {
+    case v1::Mention::kPersonId: {
+      const auto& person = mention.person_id();
+      if (!reachable(context.team, context.people, person, stream, context.now)) {
         return refuse(code::not_found, field, "no such person in this stream's audience");
       }
-      to.add_person_id(mention.person_id());
-      return {};
-    case v1::Mention::kRole:
-      if (guest) return refuse(code::permission_denied, field, "patients and caregivers address people, not roles");
-      to.set_role(mention.role());
-      for (const auto& m : team.members) {
-        if (m.role == mention.role() && m.active_at(context.now) && reads(m, stream)) to.add_person_id(m.person_id);
+      if (owed && person == who.person_id) return refuse(code::invalid_argument, field, "nobody answers their own message");
+      if (owed && !may_acknowledge(context.team, person, context.now)) {
+        return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
       }
-      if (to.person_id().empty()) return refuse(code::not_found, field, "nobody in this stream's audience has this role now");
+      to.add_person_id(person);
       return {};
+    }
+    case v1::Mention::kRole: {
+      const bool guest = !who.system && !is_staff(context.team, who.person_id, context.now);
+      if (guest) return refuse(code::permission_denied, field, "patients and caregivers address people, not roles");
+      add_holders(to, mention.role(), stream, context, [&](const std::string& person) {
+        return !owed || (person != who.person_id && may_acknowledge(context.team, person, context.now));
+      });
+      if (!to.person_id().empty()) return {};
+      if (owed && context.team.holds(who.person_id, mention.role(), context.now)) {
+        return refuse(code::invalid_argument, field, "nobody answers their own message, and nobody else has this role now");
+      }
+      return refuse(code::not_found, field, "nobody in this stream's audience has this role now");
+    }
     case v1::Mention::TO_NOT_SET: break;
   }
   return refuse(code::invalid_argument, field, "needs a person or a role");
@@ -67,8 +122,8 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
       return refuse(code::invalid_argument, "postMessage.mentions", "an asap or stat message names who must answer");
     }
     if (who.system) return refuse(code::invalid_argument, "postMessage.priority", "imported messages are routine or urgent");
-    if (state.open_messages.size() >= max_open_messages) {
-      return refuse(code::resource_exhausted, "postMessage.priority", "too many unanswered asap and stat messages in this record");
+    if (full(state.open_messages, asked.stream(), max_open_messages)) {
+      return refuse(code::resource_exhausted, "postMessage.priority", "too many unanswered asap and stat messages in this stream");
     }
   }
   if (priority == v1::PRIORITY_STAT && context.stat_in_last_hour >= context.stat_per_hour) {
@@ -78,6 +133,10 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   }
   if (asked.has_imported() && !who.system) {
     return refuse(code::invalid_argument, "postMessage.imported", "is for imports only");
+  }
+  if (asked.imported().source().size() > max_reason_bytes) return refuse(code::invalid_argument, "postMessage.imported.source", "is too long");
+  if (asked.imported().has_sent() && !to_instant(asked.imported().sent())) {
+    return refuse(code::invalid_argument, "postMessage.imported.sent", "must lie between 1900 and 2200");
   }
   if (asked.thread_seq() != 0) {
     const thread_state* thread = state.thread({asked.stream(), asked.thread_seq()});
@@ -104,14 +163,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   facts result;
   auto& posted = *add_fact(result, asked.stream()).mutable_message_posted();
   for (const auto& mention : asked.mentions()) {
-    if (auto resolved = resolve_mention(mention, asked.stream(), who, context, *posted.add_mentions()); !resolved) return resolved.error();
-  }
-  if (must_acknowledge(priority)) {
-    for (const auto& mention : posted.mentions()) {
-      if (mention.person_id_size() == 1 && mention.person_id(0) == who.person_id) {
-        return refuse(code::invalid_argument, "postMessage.mentions", "nobody answers their own message");
-      }
-    }
+    if (auto resolved = resolve_mention(mention, asked, who, context, *posted.add_mentions()); !resolved) return resolved.error();
   }
   *posted.mutable_content() = asked.content();
   posted.set_text(plain_text(asked.content()));
@@ -149,6 +201,26 @@ outcome<facts> edit(const chat_state& state, const v1::EditMessage& asked, const
   return result;
 }
 
+/// Who is asked now for what `slot` owes: the role's holders of today, the same person, or the attending for whoever is gone. May be nobody.
+v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context) {
+  v1::ResolvedMention mention;
+  const auto answers = [&](const std::string& person) {
+    return person != author.person_id && can_answer(context.team, context.people, person, stream, context.now);
+  };
+  if (slot.role != v1::ROLE_UNSPECIFIED) {
+    add_holders(mention, slot.role, stream, context, answers);
+  } else {
+    for (const auto& person : slot.people) {
+      if (answers(person)) mention.add_person_id(person);
+    }
+  }
+  if (mention.person_id().empty() && answers(context.team.attending)) {
+    mention.clear_role();
+    mention.add_person_id(context.team.attending);
+  }
+  return mention;
+}
+
 outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked, const actor& who, const chat_context& context) {
   auto found = own_message(state, asked.stream(), asked.seq(), who, context, "correctMessage");
   if (!found) return found.error();
@@ -170,14 +242,14 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
   std::set<std::string> asked_again;
   if (message.must_acknowledge) {
     for (const auto& slot : message.addressees) {
-      auto& mention = *corrected.add_mentions();
-      mention.set_role(slot.role);
-      for (const auto& person : slot.people) mention.add_person_id(person);
-      if (slot.people.size() == 1) asked_again.insert(slot.people.front());
+      auto mention = asked_now(slot, asked.stream(), who, context);
+      if (mention.person_id().empty()) continue;
+      if (mention.person_id_size() == 1) asked_again.insert(mention.person_id(0));
+      *corrected.add_mentions() = std::move(mention);
     }
   }
   for (const auto& person : message.ever_acknowledged) {
-    if (!asked_again.contains(person) && may_read(context.team, person, asked.stream(), context.now)) {
+    if (!asked_again.contains(person) && can_answer(context.team, context.people, person, asked.stream(), context.now)) {
       corrected.add_mentions()->add_person_id(person);
     }
   }
@@ -196,16 +268,6 @@ outcome<facts> retract(const chat_state& state, const v1::RetractMessage& asked,
   retracted.set_seq(asked.seq());
   retracted.set_reason(asked.reason());
   return result;
-}
-
-/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
-bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
-  bool caregiver_only = true;
-  for (const auto& m : team.members) {
-    if (m.person_id != person || !m.active_at(t)) continue;
-    if (m.role != v1::ROLE_CAREGIVER || m.has(v1::SCOPE_ACKNOWLEDGE)) caregiver_only = false;
-  }
-  return !caregiver_only;
 }
 
 outcome<facts> acknowledge(const chat_state& state, const v1::AcknowledgeMessage& asked, const actor& who, const chat_context& context) {
@@ -236,10 +298,12 @@ outcome<facts> open_thread(const chat_state& state, const v1::OpenThread& asked,
   if (auto may = check_post(asked.stream(), who, context, "openThread.stream"); !may) return may.error();
   if (auto title = check_text(asked.title(), "openThread.title", max_title_bytes); !title) return title.error();
   const auto& owner = asked.owner_person_id().empty() ? who.person_id : asked.owner_person_id();
-  if (!may_read(context.team, owner, asked.stream(), context.now)) {
+  if (!reachable(context.team, context.people, owner, asked.stream(), context.now)) {
     return refuse(code::not_found, "openThread.ownerPersonId", "no such person in this stream's audience");
   }
-  if (state.open_threads.size() >= max_open_threads) return refuse(code::resource_exhausted, "openThread", "too many open threads");
+  if (full(state.open_threads, asked.stream(), max_open_threads)) {
+    return refuse(code::resource_exhausted, "openThread", "too many open threads in this stream");
+  }
   facts result;
   auto& opened = *add_fact(result, asked.stream()).mutable_thread_opened();
   opened.set_title(asked.title());
@@ -268,7 +332,9 @@ outcome<facts> reopen_thread(const chat_state& state, const v1::ReopenThread& as
   if (!thread) return refuse(code::not_found, "reopenThread.seq", "no such thread in this stream");
   if (!thread->resolved) return refuse(code::failed_precondition, "reopenThread.seq", "is open");
   if (auto reason = check_text(asked.reason(), "reopenThread.reason", max_reason_bytes); !reason) return reason.error();
-  if (state.open_threads.size() >= max_open_threads) return refuse(code::resource_exhausted, "reopenThread", "too many open threads");
+  if (full(state.open_threads, asked.stream(), max_open_threads)) {
+    return refuse(code::resource_exhausted, "reopenThread", "too many open threads in this stream");
+  }
   facts result;
   auto& reopened = *add_fact(result, asked.stream()).mutable_thread_reopened();
   reopened.set_seq(asked.seq());
@@ -466,16 +532,17 @@ std::uint64_t about(const v1::Entry& entry) {
   }
 }
 
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t) {
+std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people) {
   std::vector<obligation> result;
   for (const auto& [at, message] : state.open_messages) {
     if (!message.open()) continue;
+    const auto answers = [&, stream = at.stream, &author = message.author](const std::string& person) {
+      return person != author && can_answer(team, people, person, stream, t);
+    };
     for (const auto& slot : message.addressees) {
       if (message.answered(slot)) continue;
-      const auto reader = std::find_if(slot.people.begin(), slot.people.end(),
-                                       [&](const std::string& person) { return may_read(team, person, at.stream, t); });
-      const bool attending = !team.attending.empty() && may_read(team, team.attending, at.stream, t);
-      result.push_back({at, slot, reader != slot.people.end() ? *reader : attending ? team.attending : message.author});
+      const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
+      result.push_back({at, slot, addressed != slot.people.end() ? *addressed : answers(team.attending) ? team.attending : message.author});
     }
   }
   return result;

@@ -18,8 +18,8 @@ namespace careteam::care {
 
 inline constexpr int max_mentions = 16;
 inline constexpr std::size_t max_title_bytes = 200;
-inline constexpr std::size_t max_open_threads = 1000;
-inline constexpr std::size_t max_open_messages = 10000;  ///< Unanswered asap and stat messages of one record.
+inline constexpr std::size_t max_open_threads = 1000;    ///< Of one stream.
+inline constexpr std::size_t max_open_messages = 10000;  ///< Unanswered messages of one stream.
 
 /// The place of an entry inside a record.
 struct place {
@@ -86,22 +86,23 @@ struct chat_context {
   std::span<const std::uint64_t> heads;   ///< Each stream's head, indexed by v1::Stream.
   std::uint32_t stat_in_last_hour = 0;    ///< STAT messages of this sender in the last hour, over all patients.
   std::uint32_t stat_per_hour = 5;        ///< The limit (A8).
+  const organization_state* people = nullptr;  ///< Who has an account that works; absent: everybody.
 };
 
-/// PostMessage … ReopenThread.
+/// PostMessage … ReopenThread. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context);
 void apply_chat(chat_state& state, const v1::Entry& entry);
 
 /// The entry of the same stream that this one amends; 0: none.
 std::uint64_t about(const v1::Entry& entry);
 
-/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who still
-/// reads the stream, else the attending, else the message's author.
+/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can still
+/// acknowledge it, else the attending, else the message's author.
 struct obligation {
   place message;
   addressee slot;
   std::string accountable;
 };
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t);
+std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people = nullptr);
 
 }  // namespace careteam::care

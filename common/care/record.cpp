@@ -32,9 +32,10 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
   if (who.system) return who.chosen_role;
   if (state.patient_id.empty()) return v1::ROLE_ADMINISTRATOR;
   auto role = acting_role(state.team, who, with.now);
-  if (!role && role.error().code == code::not_found && on_team_roster(action)) {
-    const account* asking = with.people.find(who.person_id);
-    if (asking && asking->administrator) return v1::ROLE_ADMINISTRATOR;
+  const account* asking = with.people.find(who.person_id);
+  if (on_team_roster(action) && asking && asking->administrator) {
+    const bool on_team = role || role.error().code != code::not_found;
+    if (!on_team || who.chosen_role == v1::ROLE_ADMINISTRATOR) return v1::ROLE_ADMINISTRATOR;
   }
   return role;
 }
@@ -44,7 +45,7 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
-  return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour});
+  return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
 }
 
 }  // namespace
@@ -77,7 +78,10 @@ outcome<facts> decide(const record_state& state, const v1::Command& command, con
   if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
   auto role = role_of(state, who, with, command.action_case());
   if (!role) return role.error();
-  auto decided = decide_action(state, command, who, with);
+  // What somebody may do follows from the role in which they act, which is also the role that is stored (A3).
+  actor acting = who;
+  acting.chosen_role = *role;
+  auto decided = decide_action(state, command, acting, with);
   if (!decided) return decided;
   v1::Author author;
   author.set_person_id(who.person_id);

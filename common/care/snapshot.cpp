@@ -2,6 +2,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <numeric>
+
 #include "care/record.hpp"
 #include "careteam/internal/snapshot.pb.h"
 
@@ -181,6 +183,10 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
     stream.head = row.head();
     for (const auto& [person, count] : row.authored()) stream.authored.emplace(person, count);
   }
+  // Every entry counts once: a snapshot that lost its end, or a stream, does not add up.
+  const auto entries = std::accumulate(state.streams.begin(), state.streams.end(), std::uint64_t{0},
+                                       [](std::uint64_t sum, const stream_state& stream) { return sum + stream.head; });
+  if (entries != state.version) return std::nullopt;
   get_team(state.team, snapshot);
   get_chat(state.chat, snapshot);
   get_organization(state.organization, snapshot);

@@ -18,29 +18,32 @@ bool allows(right cell, const membership& m, v1::Scope scope) {
   return false;
 }
 
-membership* find_open(team_state& state, std::string_view person, v1::Role role, instant t) {
-  for (auto& m : state.members) {
-    if (m.person_id == person && m.role == role && (!m.end || t < *m.end)) return &m;
+/// The membership of this person and role that runs at t, or else the next one to begin: what "end it" and "change it" mean, in whatever order
+/// they were written.
+template <class Members>
+auto find_open(Members& members, std::string_view person, v1::Role role, instant t) -> decltype(&members.front()) {
+  decltype(&members.front()) next = nullptr;
+  for (auto& m : members) {
+    if (m.person_id != person || m.role != role || m.over_at(t)) continue;
+    if (m.active_at(t)) return &m;
+    if (!next || m.start < next->start) next = &m;
   }
-  return nullptr;
-}
-const membership* find_open(const team_state& state, std::string_view person, v1::Role role, instant t) {
-  return find_open(const_cast<team_state&>(state), person, role, t);
+  return next;
 }
 
 bool overlaps(const membership& m, instant start, const std::optional<instant>& end) {
+  if (m.end && *m.end <= m.start) return false;  // Cancelled before it began.
   return (!end || m.start < *end) && (!m.end || start < *m.end);
 }
 
-/// Whether the actor may make this roster change. `about` is the role of the membership that changes.
+/// Whether the actor may make this roster change in the role in which they act (A3). `about` is the role of the membership that changes.
 outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context) {
   if (who.system) return {};
   const account* asking = context.people.find(who.person_id);
-  if (asking && asking->administrator) return {};
-  bool on_team = false;
+  if (who.chosen_role == v1::ROLE_ADMINISTRATOR && asking && asking->administrator) return {};
+  if (!state.on_team(who.person_id, context.now)) return no_such_record();
   for (const auto& m : state.members) {
-    if (m.person_id != who.person_id || !m.active_at(context.now)) continue;
-    on_team = true;
+    if (m.person_id != who.person_id || m.role != who.chosen_role || !m.active_at(context.now)) continue;
     switch (rights_of(m.role).manage_team) {
       case team_right::yes: return {};
       case team_right::delegated:
@@ -52,7 +55,6 @@ outcome<void> check_manager(const team_state& state, const actor& who, v1::Role 
       case team_right::no: break;
     }
   }
-  if (!on_team) return no_such_record();
   return refuse(code::permission_denied, "action", "this role may not change the team");
 }
 
@@ -61,8 +63,9 @@ outcome<void> check_version(const team_state& state, std::uint64_t expected, std
   return refuse(code::aborted, field, "the roster has changed; it is at version " + std::to_string(state.version));
 }
 
-/// A person's role on a team must fit what kind of person they are.
+/// A person's role on a team must fit what kind of person they are. An unknown role fits nobody (B1).
 bool fits(v1::PersonKind kind, v1::Role role) {
+  if (!find_role(role)) return false;
   switch (role) {
     case v1::ROLE_PATIENT: return kind == v1::PERSON_KIND_PATIENT;
     case v1::ROLE_CAREGIVER: return kind == v1::PERSON_KIND_RELATED;
@@ -73,6 +76,7 @@ bool fits(v1::PersonKind kind, v1::Role role) {
 
 outcome<void> check_scopes(v1::Role role, const google::protobuf::RepeatedField<int>& scopes, const std::string& field) {
   const auto& row = rights_of(role);
+  if (scopes.size() >= v1::Scope_ARRAYSIZE) return refuse(code::invalid_argument, field, "names more scopes than there are");
   for (const int scope : scopes) {
     const bool invited = [&] {
       const auto open = [](right cell) { return cell == right::scoped || cell == right::by_grant; };
@@ -123,7 +127,11 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
   }
   if (asked.reason().size() > max_reason_bytes) return refuse(code::invalid_argument, "addMember.reason", "is too long");
   const account* person = context.people.find(asked.person_id());
-  if (!person) return refuse(code::failed_precondition, "addMember.personId", "no such person is enrolled");
+  // A patient learns only whom they may add, not who else has an account here: other patients have accounts, too (invariant 4).
+  const bool guest = !who.system && who.chosen_role == v1::ROLE_PATIENT;
+  if (!person || (guest && (person->suspended || !fits(person->kind, asked.role())))) {
+    return refuse(code::failed_precondition, "addMember.personId", "no such person is enrolled");
+  }
   if (person->suspended) return refuse(code::failed_precondition, "addMember.personId", "is suspended");
   if (!fits(person->kind, asked.role())) return refuse(code::invalid_argument, "addMember.role", "does not fit this kind of person");
   if (asked.role() == v1::ROLE_PATIENT && asked.person_id() != state.patient_id) {
@@ -144,7 +152,7 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
   }
   std::size_t open = 0;
   for (const auto& m : state.members) {
-    open += !m.end || context.now < *m.end;
+    if (!m.over_at(context.now)) ++open;
     if (m.person_id == asked.person_id() && m.role == asked.role() && overlaps(m, start, end)) {
       if (who.system) return facts{};  // An import that comes again.
       return refuse(code::already_exists, "addMember.personId", "has this role on the team in this period already");
@@ -170,7 +178,7 @@ outcome<facts> end_member(const team_state& state, const actor& who, const v1::E
   if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
   if (auto version = check_version(state, asked.expected_roster_version(), "endMember.expectedRosterVersion"); !version) return version.error();
   if (auto reason = check_text(asked.reason(), "endMember.reason", max_reason_bytes); !reason) return reason.error();
-  const membership* m = find_open(state, asked.person_id(), asked.role(), context.now);
+  const membership* m = find_open(state.members, asked.person_id(), asked.role(), context.now);
   if (!m) return refuse(code::failed_precondition, "endMember.personId", "has no such membership");
   if (asked.role() == v1::ROLE_PATIENT) return refuse(code::failed_precondition, "endMember.role", "the patient stays on the team");
   if (state.attending == asked.person_id() && asked.role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
@@ -181,6 +189,8 @@ outcome<facts> end_member(const team_state& state, const actor& who, const v1::E
     const auto given = to_instant(asked.end());
     if (!given) return refuse(code::invalid_argument, "endMember.end", "must lie between 1900 and 2200");
     if (*given < context.now) return refuse(code::invalid_argument, "endMember.end", "must not lie in the past");
+    // A time-boxed invitation is renewed by a new membership, which asks what a new membership asks (B8).
+    if (m->end && *m->end < *given) return refuse(code::invalid_argument, "endMember.end", "must not come after the membership's end");
     end = *given;
   }
   facts result;
@@ -198,7 +208,7 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
   if (auto may = check_manager(state, who, asked.from_role(), context); !may) return may.error();
   if (auto version = check_version(state, asked.expected_roster_version(), "changeRole.expectedRosterVersion"); !version) return version.error();
   if (auto reason = check_text(asked.reason(), "changeRole.reason", max_reason_bytes); !reason) return reason.error();
-  const membership* m = find_open(state, asked.person_id(), asked.from_role(), context.now);
+  const membership* m = find_open(state.members, asked.person_id(), asked.from_role(), context.now);
   if (!m || !m->active_at(context.now)) return refuse(code::failed_precondition, "changeRole.fromRole", "is not this person's role now");
   if (asked.to_role() == asked.from_role()) return refuse(code::invalid_argument, "changeRole.toRole", "is the same role");
   const account* person = context.people.find(asked.person_id());
@@ -210,8 +220,10 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
   if (state.attending == asked.person_id() && asked.from_role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
     return refuse(code::failed_precondition, "changeRole.personId", "is the attending: assign another one first");
   }
-  if (const membership* other = find_open(state, asked.person_id(), asked.to_role(), context.now)) {
-    if (overlaps(*other, context.now, m->end)) return refuse(code::already_exists, "changeRole.toRole", "has this role already");
+  for (const auto& other : state.members) {
+    if (other.person_id == asked.person_id() && other.role == asked.to_role() && overlaps(other, context.now, m->end)) {
+      return refuse(code::already_exists, "changeRole.toRole", "has this role already");
+    }
   }
   if (auto scopes = check_scopes(asked.to_role(), asked.scopes(), "changeRole.scopes"); !scopes) return scopes.error();
   facts result;
@@ -229,7 +241,7 @@ outcome<facts> assign_attending(const team_state& state, const actor& who, const
   if (auto version = check_version(state, asked.expected_roster_version(), "assignAttending.expectedRosterVersion"); !version) {
     return version.error();
   }
-  const membership* m = find_open(state, asked.person_id(), v1::ROLE_MEDICAL_ONCOLOGIST, context.now);
+  const membership* m = find_open(state.members, asked.person_id(), v1::ROLE_MEDICAL_ONCOLOGIST, context.now);
   if (!m || !m->active_at(context.now)) {
     return refuse(code::failed_precondition, "assignAttending.personId", "is not a medical oncologist on this team now");
   }
@@ -267,6 +279,11 @@ std::vector<const membership*> team_state::at(instant t) const {
 
 bool team_state::on_team(std::string_view person, instant t) const {
   return std::any_of(members.begin(), members.end(), [&](const membership& m) { return m.person_id == person && m.active_at(t); });
+}
+
+bool team_state::holds(std::string_view person, v1::Role role, instant t) const {
+  return std::any_of(members.begin(), members.end(),
+                     [&](const membership& m) { return m.person_id == person && m.role == role && m.active_at(t); });
 }
 
 std::optional<instant> team_state::next_boundary(instant t) const {
@@ -362,11 +379,17 @@ outcome<facts> decide_team(const team_state& state, const v1::Command& command, 
     case v1::Command::kAssignAttending: return assign_attending(state, who, command.assign_attending(), context);
     case v1::Command::kViewRoster: {
       const account* asking = context.people.find(who.person_id);
-      if (!state.on_team(who.person_id, context.now) && !(asking && asking->administrator)) return no_such_record();
+      const bool administrator = asking && asking->administrator;
+      // The roster is part of what a caregiver reads only where the patient granted it (E11).
+      const bool may = administrator || is_staff(state, who.person_id, context.now) ||
+                       may_read(state, who.person_id, v1::STREAM_SHARED, context.now);
+      if (!may) return no_such_record();
       const auto seen = state.seen.find(who.person_id);
       facts result;
       if (seen == state.seen.end() || seen->second < state.version) {
-        add_fact(result, v1::STREAM_AUDIT).mutable_roster_viewed()->set_roster_version(state.version);
+        auto& viewed = *add_fact(result, v1::STREAM_AUDIT).mutable_roster_viewed();
+        viewed.set_roster_version(state.version);
+        viewed.set_since_version(seen == state.seen.end() ? 0 : seen->second);
       }
       return result;
     }
@@ -398,13 +421,13 @@ void apply_team(team_state& state, const v1::Entry& entry) {
     }
     case v1::Entry::kMemberEnded: {
       const auto& ended = entry.member_ended();
-      if (membership* m = find_open(state, ended.person_id(), ended.role(), t)) m->end = to_instant(ended.end());
+      if (membership* m = find_open(state.members, ended.person_id(), ended.role(), t)) m->end = to_instant(ended.end());
       note_change(state, v1::RosterChange::KIND_LEFT, ended.person_id(), ended.role(), ended.roster_version(), t);
       break;
     }
     case v1::Entry::kRoleChanged: {
       const auto& changed = entry.role_changed();
-      if (membership* m = find_open(state, changed.person_id(), changed.from_role(), t)) {
+      if (membership* m = find_open(state.members, changed.person_id(), changed.from_role(), t)) {
         membership next = *m;
         m->end = t;
         next.role = changed.to_role();
@@ -448,7 +471,7 @@ v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t) 
   view.set_patient_id(state.patient_id);
   view.set_roster_version(state.version);
   for (const auto& m : state.members) {
-    if (m.end && *m.end <= t) continue;
+    if (m.over_at(t)) continue;
     auto& row = *view.add_members();
     row.set_person_id(m.person_id);
     row.set_name(m.name);

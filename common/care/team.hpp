@@ -1,6 +1,7 @@
 // The care team of a patient (B2, B3, B9): memberships with periods, who reads and posts what, and the roster that the patient reads.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ struct membership {
   std::string reach, hours;
 
   bool active_at(instant t) const { return start <= t && (!end || t < *end); }
+  /// Has ended by t, or was cancelled before it began.
+  bool over_at(instant t) const { return end && *end <= std::max(t, start); }
   bool has(v1::Scope scope) const;
   bool operator==(const membership&) const = default;
 };
@@ -53,6 +56,7 @@ struct team_state {
   /// The team at a time (B2).
   std::vector<const membership*> at(instant t) const;
   bool on_team(std::string_view person, instant t) const;
+  bool holds(std::string_view person, v1::Role role, instant t) const;
   /// The next instant after t at which a membership begins or ends; nothing when there is none.
   std::optional<instant> next_boundary(instant t) const;
 };
@@ -83,7 +87,7 @@ struct team_context {
   instant now;
   const organization_state& people;
 };
-/// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster.
+/// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context);
 void apply_team(team_state& state, const v1::Entry& entry);
 

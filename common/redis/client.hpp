@@ -24,11 +24,6 @@ namespace careteam::redis {
 
 class connection;
 
-/// The answers to a batch, in the order of its commands. An error reply is an error: authentication_failed, no_permission, unavailable or
-/// server_error. Inside an array (EXEC) it stays a reply of kind error.
-using outcomes = std::vector<result<reply>>;
-using completion = std::function<void(outcomes)>;
-
 struct connection_change {
   bool connected = false;
   boost::system::error_code reason;  ///< Why it was lost, or why it could not be established.

@@ -51,11 +51,11 @@ struct submit_initiation {
 
 }  // namespace
 
-connection::connection(asio::any_io_executor executor, std::shared_ptr<const client_options> options, hooks hooks)
+connection::connection(asio::any_io_executor executor, std::shared_ptr<const client_options> options, hooks callbacks)
     : executor_(std::move(executor)),
       shared_options_(std::move(options)),
       options_(*shared_options_),
-      hooks_(std::move(hooks)),
+      hooks_(std::move(callbacks)),
       socket_(executor_),
       resolver_(executor_),
       opening_timer_(executor_),
@@ -270,10 +270,11 @@ void connection::close(error_code reason) {
   resolver_.cancel();
   opening_timer_.cancel();
   health_timer_.cancel();
+  // First the word that it is over: a waiter who gets his error already finds nobody connected.
+  if (hooks_.closed) asio::post(executor_, [closed = std::exchange(hooks_.closed, nullptr), reason] { closed(reason); });
   auto abandoned = std::exchange(pending_, {});
   for (auto& request : abandoned) answer(std::move(request), reason);
   outgoing_.clear();
-  if (hooks_.closed) asio::post(executor_, [closed = std::exchange(hooks_.closed, nullptr), reason] { closed(reason); });
 }
 
 }  // namespace careteam::redis

@@ -15,9 +15,6 @@
 
 namespace careteam::redis {
 
-using outcomes = std::vector<result<reply>>;
-using completion = std::function<void(outcomes)>;
-
 class connection : public std::enable_shared_from_this<connection> {
  public:
   struct hooks {
@@ -25,7 +22,7 @@ class connection : public std::enable_shared_from_this<connection> {
     std::function<void(boost::system::error_code)> closed;  ///< Once, also after close().
   };
 
-  connection(boost::asio::any_io_executor executor, std::shared_ptr<const client_options> options, hooks hooks);
+  connection(boost::asio::any_io_executor executor, std::shared_ptr<const client_options> options, hooks callbacks);
 
   /// Connects and authenticates; then the connection serves. Keeps itself alive meanwhile.
   static boost::asio::awaitable<boost::system::error_code> open(std::shared_ptr<connection> self);

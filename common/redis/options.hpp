@@ -30,6 +30,11 @@ using log_sink = std::function<void(severity, std::string_view)>;
 /// A command and its arguments; every byte is allowed.
 using command = std::vector<std::string>;
 
+/// The answers to a batch, in the order of its commands. An error reply is an error: authentication_failed, no_permission, unavailable or
+/// server_error. Inside an array (EXEC) it stays a reply of kind error.
+using outcomes = std::vector<result<reply>>;
+using completion = std::function<void(outcomes)>;
+
 struct client_options {
   address where;
   std::string user;      ///< ACL user; empty: the default user.

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t max_quoted_bytes = 80;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "\"" + printable(text, max_quoted_bytes) + "\"";
 }
 
@@ -127,8 +127,8 @@ class value_reader {
     for (const toml::node& element : *list) {
       if (!element.is_string()) return unexpected(one);
       const std::string& origin = element.as_string()->get();
-      if (const fault wrong = fault_of_origin(origin)) return "holds " + quoted(origin) + ", which " + *wrong;
-      if (std::find(origins.begin(), origins.end(), origin) != origins.end()) return "holds " + quoted(origin) + " twice";
+      if (const fault wrong = fault_of_origin(origin)) return "holds " + in_quotes(origin) + ", which " + *wrong;
+      if (std::find(origins.begin(), origins.end(), origin) != origins.end()) return "holds " + in_quotes(origin) + " twice";
       origins.push_back(origin);
     }
     kind.field(into_) = std::move(origins);

@@ -28,7 +28,7 @@ void write_line(std::string_view line) noexcept {
   if (written != static_cast<ssize_t>(line.size())) lost_lines.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   const std::string safe = printable(text, max_log_value_bytes);
   return boost::json::serialize(boost::json::string_view(safe.data(), safe.size()));
 }
@@ -67,15 +67,19 @@ class log_line {
   }
 
  private:
-  void append_value(std::string_view value) { text_.append("\":").append(quoted(value)); }
+  void append_value(std::string_view value) { text_.append("\":").append(in_quotes(value)); }
   void append_value(bool value) { text_.append(value ? "\":true" : "\":false"); }
   void append_value(std::int64_t value) { text_.append("\":").append(std::to_string(value)); }
   void append_value(std::uint64_t value) { text_.append("\":").append(std::to_string(value)); }
   void append_value(std::chrono::microseconds value) { text_.append("_ms\":").append(milliseconds_text(value)); }
-  void append_value(const boost::system::error_code& value) {
+  void append_value(const boost::system::error_code& value) { append_error(value); }
+  void append_value(const std::error_code& value) { append_error(value); }
+
+  template <class ErrorCode>
+  void append_error(const ErrorCode& value) {
     std::string text = value.category().name();
     text.append(":").append(std::to_string(value.value())).append(" ").append(value.message());
-    text_.append("\":").append(quoted(text));
+    text_.append("\":").append(in_quotes(text));
   }
 
   std::string text_;

@@ -78,7 +78,7 @@ class log_field {
   log_field(log_name name, std::chrono::duration<Rep, Period> value) noexcept
       : name_(name), value_(std::chrono::duration_cast<std::chrono::microseconds>(value)) {}
   log_field(log_name name, const boost::system::error_code& value) noexcept : name_(name), value_(value) {}
-  log_field(log_name name, const std::error_code& value) noexcept : name_(name), value_(boost::system::error_code(value)) {}
+  log_field(log_name name, const std::error_code& value) noexcept : name_(name), value_(value) {}
 
   log_field(log_name name, const phi_text& value) = delete;
   log_field(log_name name, const secret_text& value) = delete;
@@ -87,8 +87,8 @@ class log_field {
 
  private:
   friend class log_line;
-  using value_type =
-      std::variant<std::string_view, bool, std::int64_t, std::uint64_t, std::chrono::microseconds, boost::system::error_code>;
+  using value_type = std::variant<std::string_view, bool, std::int64_t, std::uint64_t, std::chrono::microseconds, boost::system::error_code,
+                                  std::error_code>;
 
   template <class T>
   static auto widened(T value) noexcept {

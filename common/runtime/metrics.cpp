@@ -183,10 +183,10 @@ std::string_view metrics_registry::name_of(family_type type) noexcept {
 
 std::string metrics_registry::exposition() const {
   std::string text;
-  for (const auto& [name, family] : families_) {
-    text.append("# HELP ").append(name).append(" ").append(escaped_help(family.help)).append("\n");
-    text.append("# TYPE ").append(name).append(" ").append(name_of(family.type)).append("\n");
-    for (const series& member : family.members) {
+  for (const auto& [name, metric] : families_) {
+    text.append("# HELP ").append(name).append(" ").append(escaped_help(metric.help)).append("\n");
+    text.append("# TYPE ").append(name).append(" ").append(name_of(metric.type)).append("\n");
+    for (const series& member : metric.members) {
       std::visit(
           [&](const auto& value) {
             using kind = std::decay_t<decltype(value)>;

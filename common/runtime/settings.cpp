@@ -249,7 +249,9 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
   std::string_view nearest;
   std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string_view candidate : known) {
-    const std::size_t steps = distance(word, candidate);
+    // Who leaves out the unit or the "_file" means the same setting.
+    const bool is_stem = candidate.starts_with(word) && candidate.substr(word.size()).starts_with('_');
+    const std::size_t steps = is_stem ? 1 : distance(word, candidate);
     if (steps >= least || steps >= candidate.size()) continue;
     least = steps;
     nearest = candidate;

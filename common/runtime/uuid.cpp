@@ -78,10 +78,10 @@ uuid_bytes generate_uuid7(std::chrono::system_clock::time_point now) {
   return id;
 }
 
-std::chrono::system_clock::time_point time_of(const uuid_bytes& id) noexcept {
+std::chrono::sys_time<std::chrono::milliseconds> time_of(const uuid_bytes& id) noexcept {
   std::int64_t milliseconds = 0;
   for (std::size_t i = 0; i < 6; ++i) milliseconds = (milliseconds << 8) | id[i];
-  return std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds));
+  return std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(milliseconds));
 }
 
 }  // namespace careteam::runtime

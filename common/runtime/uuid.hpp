@@ -28,7 +28,8 @@ inline constexpr std::size_t uuid_text_size = 36;
 /// Times before 1970 count as 1970.
 [[nodiscard]] uuid_bytes generate_uuid7(std::chrono::system_clock::time_point now);
 
-/// The time that a version 7 UUID carries, in milliseconds. It is the creator's claim, not a fact.
-[[nodiscard]] std::chrono::system_clock::time_point time_of(const uuid_bytes& id) noexcept;
+/// The time that a version 7 UUID carries: its creator's claim, not a fact. It reaches to the year 10889, past what
+/// system_clock::time_point can hold.
+[[nodiscard]] std::chrono::sys_time<std::chrono::milliseconds> time_of(const uuid_bytes& id) noexcept;
 
 }  // namespace careteam::runtime

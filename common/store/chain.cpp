@@ -22,7 +22,11 @@ chain_value chain_hasher::next(const chain_value& previous, std::string_view byt
   return link;
 }
 
-void chain_hasher::free_md::operator()(evp_md_st* md) const { EVP_MD_free(md); }
-void chain_hasher::free_context::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+void chain_hasher::free_md::operator()(evp_md_st* md) const {
+  EVP_MD_free(md);
+}
+void chain_hasher::free_context::operator()(evp_md_ctx_st* context) const {
+  EVP_MD_CTX_free(context);
+}
 
 }  // namespace careteam::store

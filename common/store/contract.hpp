@@ -9,7 +9,8 @@ namespace careteam::store {
 
 /// Stops the process when `holds` is false. The message is a constant: nothing that a patient wrote can be in it.
 inline void require(bool holds, const char* promise) {
-  if (holds) [[likely]] return;
+  if (holds) [[likely]]
+    return;
   std::fprintf(stderr, "careteam store: broken promise: %s\n", promise);
   std::abort();
 }

@@ -73,7 +73,9 @@ statement::statement(sqlite_connection& connection, const char* sql) : connectio
   if (code != SQLITE_OK) connection.fail(code);
 }
 
-statement::~statement() { sqlite3_finalize(handle_); }
+statement::~statement() {
+  sqlite3_finalize(handle_);
+}
 
 void statement::bind(int index, std::string_view text) {
   sqlite3_bind_text(handle_, index, text.data() ? text.data() : "", static_cast<int>(text.size()), SQLITE_STATIC);

@@ -85,7 +85,9 @@ store_lock::store_lock(const std::string& path) {
 }
 
 // The file stays: removing it would let a third process lock a file that a second one has already opened.
-store_lock::~store_lock() { ::close(file_); }
+store_lock::~store_lock() {
+  ::close(file_);
+}
 
 void throw_if_failed(const sqlite_connection& connection, const std::string& path) {
   if (!connection.failed()) return;
@@ -97,12 +99,14 @@ void throw_if_failed(const sqlite_connection& connection, const std::string& pat
       throw open_error(open_failure::corrupt, "store " + path + " is damaged: run `careteam verify`, then restore a backup" + because);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-      throw open_error(open_failure::read_only,
-                       "store " + path + " cannot be written by this user: correct the owner and mode of the file and its folder" + because);
+      throw open_error(
+          open_failure::read_only,
+          "store " + path + " cannot be written by this user: correct the owner and mode of the file and its folder" + because);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       throw open_error(open_failure::locked, "store " + path + " is locked by another process: stop it first" + because);
-    default: throw open_error(open_failure::unreadable, "store " + path + " cannot be opened" + because);
+    default:
+      throw open_error(open_failure::unreadable, "store " + path + " cannot be opened" + because);
   }
 }
 
@@ -123,9 +127,10 @@ void check_schema(sqlite_connection& connection, const std::string& path) {
     throw open_error(open_failure::not_a_store, path + " is not a careteam store: correct the path");
   }
   if (version != store_schema_version) {
-    throw open_error(open_failure::other_schema, "store " + path + " has schema " + std::to_string(version) + ", this program needs " +
-                                                     std::to_string(store_schema_version) +
-                                                     (version > store_schema_version ? ": use the newer program" : ": use the older program"));
+    throw open_error(open_failure::other_schema,
+                     "store " + path + " has schema " + std::to_string(version) + ", this program needs " +
+                         std::to_string(store_schema_version) +
+                         (version > store_schema_version ? ": use the newer program" : ": use the older program"));
   }
 }
 

@@ -32,9 +32,15 @@ inline constexpr std::uint64_t max_stream_entries = 0xffff'ffff;
 inline constexpr std::int64_t max_streams = 0x7fff'ffff;
 
 /// An entry's place as one integer, so that the index over all streams is a plain integer key.
-inline std::int64_t position_of(std::int64_t stream, std::uint64_t seq) { return stream << 32 | static_cast<std::int64_t>(seq); }
-inline std::int64_t stream_of_position(std::int64_t position) { return position >> 32; }
-inline std::uint64_t seq_of_position(std::int64_t position) { return static_cast<std::uint64_t>(position) & max_stream_entries; }
+inline std::int64_t position_of(std::int64_t stream, std::uint64_t seq) {
+  return stream << 32 | static_cast<std::int64_t>(seq);
+}
+inline std::int64_t stream_of_position(std::int64_t position) {
+  return position >> 32;
+}
+inline std::uint64_t seq_of_position(std::int64_t position) {
+  return static_cast<std::uint64_t>(position) & max_stream_entries;
+}
 
 /// The right to write a store: an flock on `<path>.lock`, which holds the owner's process id. Ends with the object or the process.
 class store_lock {

@@ -8,9 +8,12 @@ class category final : public boost::system::error_category {
   const char* name() const noexcept override { return "careteam.store"; }
   std::string message(int value) const override {
     switch (static_cast<errc>(value)) {
-      case errc::unavailable: return "the store cannot be written or read now";
-      case errc::corrupt: return "stored data contradicts itself";
-      case errc::shutting_down: return "the store is closed";
+      case errc::unavailable:
+        return "the store cannot be written or read now";
+      case errc::corrupt:
+        return "stored data contradicts itself";
+      case errc::shutting_down:
+        return "the store is closed";
     }
     return "unknown store error";
   }
@@ -23,6 +26,8 @@ const boost::system::error_category& store_category() noexcept {
   return instance;
 }
 
-boost::system::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), store_category()}; }
+boost::system::error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), store_category()};
+}
 
 }  // namespace careteam::store

@@ -42,7 +42,8 @@ inline constexpr std::size_t max_enroll_text_bytes = 200;
 /// When a step has something to do. The reader does not know the store; the applier does.
 enum class apply_when : std::uint8_t {
   once,              ///< The identity names one fact for ever: applied once, a repeat has no effect (OpenRecord, PostMessage).
-  if_changed,        ///< Unless the account already says exactly this (EnrollPerson from a resource).
+  if_changed,        ///< Unless the account already says exactly this (EnrollPerson from a resource). What the step leaves empty
+                     ///< (reach, hours, roles) it does not know: the account keeps its own.
   unless_enrolled,   ///< Only for a person who has no account (EnrollPerson from a reference's display: a full account stays as it is).
   unless_member,     ///< Unless the person has that membership (AddMember).
   if_applied,        ///< Only if the step `depends_on` has been applied, now or by an earlier import (EndMember of a membership that this
@@ -57,7 +58,7 @@ struct import_step {
   std::string source;           ///< The resource it comes from: "CareTeam/example".
   std::string identity;         ///< Names the fact, the same in every import of it: "CareTeam/example#member/s.f201/ROLE_SURGEON/…".
   apply_when when = apply_when::once;
-  std::string depends_on;       ///< With if_applied: the identity of the AddMember step whose membership ends.
+  std::string depends_on;  ///< With if_applied: the identity of the AddMember step whose membership ends.
 };
 
 /// What belongs together: one Bundle, one line of NDJSON or one resource. Applied as a whole or not at all. In order: people, records,
@@ -69,9 +70,9 @@ struct import_unit {
 
 /// Something that was not imported, and why.
 struct import_problem {
-  std::string where;    ///< As in import_unit.
-  std::string path;     ///< "CareTeam/example.participant[1].member"; may be empty for a whole file or line.
-  std::string message;  ///< The reason.
+  std::string where;         ///< As in import_unit.
+  std::string path;          ///< "CareTeam/example.participant[1].member"; may be empty for a whole file or line.
+  std::string message;       ///< The reason.
   bool failed_unit = false;  ///< The whole unit was refused; otherwise just what `path` names.
 
   friend bool operator==(const import_problem&, const import_problem&) = default;
@@ -82,7 +83,8 @@ struct import_problem {
 
 /// Counts of everything that was read. Units that failed appear in `problems` and in no other counter but `failed_units`.
 struct import_tally {
-  std::map<std::string, std::uint64_t> used;           ///< By resource type.
+  std::map<std::string, std::uint64_t> used;           ///< Resources that something was made of, by type.
+  std::map<std::string, std::uint64_t> refused;        ///< Resources of those types of which nothing was made; `problems` say why.
   std::map<std::string, std::uint64_t> unused_types;   ///< Resources that have no use here, by type.
   std::map<std::string, std::uint64_t> unused_fields;  ///< Fields of used resources that were ignored: "Patient.birthDate".
   std::map<std::string, std::uint64_t> notes;          ///< What was read with a change or needs a look: "Patient.deceased".
@@ -102,7 +104,8 @@ struct import_tally {
 
 /// What the reader needs to know beside the file.
 struct import_options {
-  std::chrono::sys_seconds now{};  ///< Decides which periods have ended. Required.
+  std::chrono::sys_seconds now{};                           ///< Decides which periods have ended. Required.
+  std::size_t largest_document_bytes = max_document_bytes;  ///< A document that is larger is refused.
 };
 
 /// Yields the units of one file, one after the other; for NDJSON in memory bounded by the longest line. Movable, not copyable; used

@@ -4,6 +4,7 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -25,14 +26,14 @@ enum class unit_form : std::uint8_t {
 /// Somebody who is mentioned in the unit.
 struct mapped_person {
   careteam::v1::PersonKind kind = careteam::v1::PERSON_KIND_UNSPECIFIED;
-  std::string key;                           ///< "Practitioner/f201"; contained: "CareTeam/example#pr1".
-  std::string id;                            ///< The person id.
-  const fhir_resource* resource = nullptr;   ///< Null: known by reference only.
-  careteam::v1::EnrollPerson enroll;         ///< Complete if `refused` is empty.
-  std::string refused;                       ///< Why there is no account to enroll.
-  bool needed = false;                       ///< Enroll: has an entry of its own, or a step refers to them.
-  bool inactive = false;                     ///< Practitioner.active is false.
-  std::vector<careteam::v1::Role> held;      ///< Membership roles by the unit's PractitionerRoles.
+  std::string key;                          ///< "Practitioner/f201"; contained: "CareTeam/example#pr1".
+  std::string id;                           ///< The person id.
+  const fhir_resource* resource = nullptr;  ///< Null: known by reference only.
+  careteam::v1::EnrollPerson enroll;        ///< Complete if `refused` is empty.
+  std::string refused;                      ///< Why there is no account to enroll.
+  bool needed = false;                      ///< Enroll: has an entry of its own, or a step refers to them.
+  bool inactive = false;                    ///< Practitioner.active is false.
+  std::vector<careteam::v1::Role> held;     ///< Membership roles by the unit's PractitionerRoles.
 };
 
 /// Maps one unit. Use once: construct, run, look at the failure.
@@ -62,15 +63,16 @@ class unit_mapping {
   mapped_person& add_person(mapped_person person, const fhir_node& place);
   void fill_from_resource(mapped_person& person);
   void read_practitioner_role(const fhir_resource& resource);
-  void note_roles(const fhir_resource& resource, mapped_person& person, const std::string& why);
+  void note_roles(const fhir_resource& resource, mapped_person& person);
   void emit_people();
   std::optional<careteam::v1::Role> role_of(const fhir_node& concept_node, std::string& unknown) const;
 
   // Care teams (fhir_team.cpp).
   void read_care_team(const fhir_resource& team);
   void read_participant(const fhir_resource& team, const fhir_node& participant, const mapped_person& patient, bool ended);
-  std::vector<careteam::v1::Role> roles_of(const fhir_node& participant, mapped_person& person, const mapped_person& patient, std::string& why);
-  std::string why_no_membership(const mapped_person& person, const mapped_person& patient, const fhir_node& participant) const;
+  std::vector<careteam::v1::Role> roles_of(const fhir_node& participant, mapped_person& person, const mapped_person& patient,
+                                           std::string& why);
+  std::string why_no_membership(const mapped_person& person, const mapped_person& patient) const;
   void emit_membership(const membership& member, bool ended);
   void assign_attending(const membership& member, bool ended);
   mapped_person* patient_at(const fhir_resource& resource);
@@ -83,7 +85,12 @@ class unit_mapping {
 
   // What all of them do.
   void refuse(const fhir_node& place, std::string message) { tally_.add({{}, place.path(), std::move(message)}); }
+  void leave_out(const fhir_resource& resource, const fhir_node& place, std::string message) {
+    left_out_.insert(&resource);
+    refuse(place, std::move(message));
+  }
   void note(const std::string& what) { import_tally::count(tally_.notes, what); }
+  void count_resources();
   void check_modifiers(const fhir_resource& resource);
   [[nodiscard]] google::protobuf::Timestamp now() const;
 
@@ -95,8 +102,9 @@ class unit_mapping {
 
   std::deque<mapped_person> people_;  // In the order of their first mention. A deque: references into it stay.
   std::unordered_map<std::string, mapped_person*> by_key_, by_person_id_;
-  std::unordered_map<std::string, careteam::v1::Role> acting_;  // "patient/person" → role, for the authors of messages.
+  std::unordered_map<std::string, careteam::v1::Role> acting_;        // "patient/person" → role, for the authors of messages.
   std::unordered_map<std::string, std::string> members_, attending_;  // What was given out already in this unit.
+  std::unordered_set<const fhir_resource*> left_out_;                 // Of these nothing was made.
   std::vector<std::pair<std::string, std::string>> chosen_ids_;
   std::vector<import_step> enroll_steps_, record_steps_, end_steps_, member_steps_, attending_steps_;
   std::vector<timed_message> messages_;

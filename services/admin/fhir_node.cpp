@@ -7,9 +7,15 @@ namespace {
 
 constexpr std::size_t max_id_bytes = 64;
 
-bool is_letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f; }
+bool is_letter(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+}
 
 }  // namespace
 
@@ -105,6 +111,11 @@ bool is_fhir_id(std::string_view text) {
 
 bool is_type_name(std::string_view text) {
   return !text.empty() && text.size() <= max_id_bytes && std::all_of(text.begin(), text.end(), is_letter);
+}
+
+bool is_used_type(std::string_view type) {
+  return type == "Patient" || type == "Practitioner" || type == "PractitionerRole" || type == "RelatedPerson" || type == "CareTeam" ||
+         type == "Communication";
 }
 
 }  // namespace careteam::admin

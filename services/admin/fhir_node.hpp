@@ -73,4 +73,7 @@ void count_unused(const fhir_node& node, std::string_view name, std::initializer
 /// A resource type as it may appear in problems: one to 64 letters.
 [[nodiscard]] bool is_type_name(std::string_view text);
 
+/// Whether an import makes something of resources of this type.
+[[nodiscard]] bool is_used_type(std::string_view type);
+
 }  // namespace careteam::admin

@@ -30,7 +30,8 @@ std::string shown_coding(std::string_view system, std::string_view code) {
   shown += '|';
   shown += code;
   const auto plain = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("|:/._-#").find(c) != std::string_view::npos;
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("|:/._-#").find(c) != std::string_view::npos;
   };
   if (shown.size() > max_shown_coding_bytes || !std::all_of(shown.begin(), shown.end(), plain)) return "(unreadable coding)";
   return shown;
@@ -56,17 +57,7 @@ std::vector<import_step> unit_mapping::run() {
   for (const auto* resource : resources_.top()) {
     if (resource->type == "Communication") read_communication(*resource);
   }
-  for (const auto* resource : resources_.top()) {
-    const bool used = person_kind_of(resource->type) || resource->type == "PractitionerRole" || resource->type == "CareTeam" ||
-                      resource->type == "Communication";
-    import_tally::count(used ? tally_.used : tally_.unused_types, resource->type);
-    if (used) check_modifiers(*resource);
-  }
-  for (const auto* resource : resources_.contained()) {
-    const auto person = by_key_.find(resource->key);
-    const bool used = person != by_key_.end() && person->second->needed;
-    import_tally::count(used ? tally_.used : tally_.unused_types, resource->type + " (contained)");
-  }
+  count_resources();
   emit_people();
 
   std::stable_sort(messages_.begin(), messages_.end(), [](const auto& a, const auto& b) { return earlier(a.sent, b.sent); });
@@ -76,6 +67,23 @@ std::vector<import_step> unit_mapping::run() {
   }
   for (auto& message : messages_) steps.push_back(std::move(message.step));
   return steps;
+}
+
+void unit_mapping::count_resources() {
+  for (const auto* resource : resources_.top()) {
+    const bool known = is_used_type(resource->type);
+    import_tally::count(!known ? tally_.unused_types : left_out_.contains(resource) ? tally_.refused : tally_.used, resource->type);
+    if (known) check_modifiers(*resource);
+  }
+  for (const auto* resource : resources_.contained()) {
+    const auto person = by_key_.find(resource->key);
+    const bool mentioned = person != by_key_.end() && person->second->needed;
+    import_tally::count(!mentioned                     ? tally_.unused_types
+                        : left_out_.contains(resource) ? tally_.refused
+                                                       : tally_.used,
+                        resource->type + " (contained)");
+    if (mentioned) check_modifiers(*resource);
+  }
 }
 
 // A modifier extension changes what its resource means; FHIR forbids to process one that is not understood (R4 Extensibility).
@@ -123,7 +131,7 @@ void unit_mapping::fill_from_resource(mapped_person& person) {
   } else {
     person.enroll.set_name(std::move(name));
   }
-  if (!person.refused.empty()) refuse(body, person.refused + ": nobody is enrolled");
+  if (!person.refused.empty()) leave_out(*person.resource, body, person.refused + ": nobody is enrolled");
 
   const auto active = body["active"].flag();
   person.inactive = active.has_value() && !*active;
@@ -227,13 +235,14 @@ std::optional<Role> unit_mapping::role_of(const fhir_node& concept_node, std::st
 void unit_mapping::read_practitioner_role(const fhir_resource& resource) {
   const auto& body = resource.body;
   count_unused(body, "PractitionerRole",
-               {"resourceType", "id", "contained", "practitioner", "code", "specialty", "active", "period", "telecom", "availableTime"}, tally_);
+               {"resourceType", "id", "contained", "practitioner", "code", "specialty", "active", "period", "telecom", "availableTime"},
+               tally_);
   const auto practitioner = body["practitioner"];
-  if (!practitioner.present()) return refuse(practitioner, "is missing: nobody has this role");
+  if (!practitioner.present()) return leave_out(resource, practitioner, "is missing: nobody has this role");
   std::string why;
   auto target = resources_.follow(practitioner, resource);
   auto* person = target.type == "Practitioner" ? person_at(target, why) : nullptr;
-  if (person == nullptr) return refuse(practitioner, why.empty() ? "must be a Practitioner" : why);
+  if (person == nullptr) return leave_out(resource, practitioner, why.empty() ? "must be a Practitioner" : why);
   person->needed = true;
   if (body["active"].flag() == false) return note("PractitionerRole.active=false");
   const auto period_start = body["period"]["start"].time();
@@ -241,7 +250,7 @@ void unit_mapping::read_practitioner_role(const fhir_resource& resource) {
   if ((period_end && !earlier(now(), period_end->after)) || (period_start && earlier(now(), period_start->first))) {
     return note("PractitionerRole.period is not now");
   }
-  note_roles(resource, *person, why);
+  note_roles(resource, *person);
 
   if (person->resource == nullptr) return;  // An account that only a reference names is not described by a role of it.
   if (person->enroll.reach().empty()) {
@@ -258,7 +267,7 @@ void unit_mapping::read_practitioner_role(const fhir_resource& resource) {
   }
 }
 
-void unit_mapping::note_roles(const fhir_resource& resource, mapped_person& person, const std::string&) {
+void unit_mapping::note_roles(const fhir_resource& resource, mapped_person& person) {
   const auto& body = resource.body;
   std::vector<Role> roles;
   for (const auto* field : {"code", "specialty"}) {
@@ -271,21 +280,14 @@ void unit_mapping::note_roles(const fhir_resource& resource, mapped_person& pers
     }
   }
   for (const auto role : roles) {
-    switch (role) {
-      case v1::ROLE_ADMINISTRATOR:
-        if (person.resource == nullptr) {
-          refuse(body["code"], "makes somebody an administrator who is not in the unit");
-        } else if (person.enroll.roles().empty()) {
-          person.enroll.add_roles(role);
-        }
-        break;
-      case v1::ROLE_PATIENT:
-      case v1::ROLE_CAREGIVER:
-      case v1::ROLE_INTEGRATION:
-        refuse(body["code"], "is not a role of a practitioner");
-        break;
-      default:
-        if (std::find(person.held.begin(), person.held.end(), role) == person.held.end()) person.held.push_back(role);
+    if (role == v1::ROLE_PATIENT || role == v1::ROLE_CAREGIVER || role == v1::ROLE_INTEGRATION) {
+      refuse(body["code"], "is not a role of a practitioner");
+    } else if (role != v1::ROLE_ADMINISTRATOR) {
+      if (std::find(person.held.begin(), person.held.end(), role) == person.held.end()) person.held.push_back(role);
+    } else if (person.resource == nullptr || person.inactive) {
+      refuse(body["code"], "makes somebody an administrator who is not in the unit, or not active");
+    } else if (person.enroll.roles().empty()) {
+      person.enroll.add_roles(role);
     }
   }
 }

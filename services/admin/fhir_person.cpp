@@ -15,13 +15,16 @@ constexpr std::size_t digest_bytes = 16;  // 128 bits: nobody finds two inputs b
 
 char letter_of(PersonKind kind) {
   switch (kind) {
-    case v1::PERSON_KIND_PATIENT: return 'p';
-    case v1::PERSON_KIND_RELATED: return 'r';
+    case v1::PERSON_KIND_PATIENT:
+      return 'p';
+    case v1::PERSON_KIND_RELATED:
+      return 'r';
     case v1::PERSON_KIND_STAFF:
     case v1::PERSON_KIND_SERVICE:
     case v1::PERSON_KIND_UNSPECIFIED:
     case v1::PersonKind_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::PersonKind_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+    case v1::PersonKind_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
   return 's';
 }
@@ -101,7 +104,9 @@ std::string person_id_of(PersonKind kind, std::string_view id) {
   return plain.size() <= max_person_id_bytes ? plain : digested(kind, 'h', id, plain);
 }
 
-std::string contained_person_id_of(PersonKind kind, std::string_view id, std::string_view key) { return digested(kind, 'c', id, key); }
+std::string contained_person_id_of(PersonKind kind, std::string_view id, std::string_view key) {
+  return digested(kind, 'c', id, key);
+}
 
 bool is_derived_person_id(std::string_view id) {
   if (id.size() < 2 || (id[0] != 'p' && id[0] != 's' && id[0] != 'r')) return false;
@@ -137,7 +142,8 @@ std::string name_of(const fhir_node& names) {
     best_rank = rank;
   }
   // A name is one line wherever it is shown.
-  std::replace_if(best.begin(), best.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  std::replace_if(
+      best.begin(), best.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   return best;
 }
 

@@ -23,11 +23,12 @@ namespace careteam::admin {
 /// Whether an id looks like one that person_id_of or contained_person_id_of gives: nobody may choose those.
 [[nodiscard]] bool is_derived_person_id(std::string_view id);
 
-/// The value of the identifier in person_id_system; empty if there is none. Fails the unit if it is not an id, reserved, or two different ones.
+/// The value of the identifier in person_id_system; empty if there is none. Fails the unit if it is not an id, reserved, or two different
+/// ones.
 [[nodiscard]] std::string chosen_person_id(const fhir_node& body);
 
-/// The name as a patient should read it, from FHIR HumanNames: official, then usual, then one without a use, then the others; its text, or else
-/// prefix, given, family, suffix. Empty if there is none.
+/// The name as a patient should read it, from FHIR HumanNames: official, then usual, then one without a use, then the others; its text, or
+/// else prefix, given, family, suffix. Empty if there is none.
 [[nodiscard]] std::string name_of(const fhir_node& names);
 
 /// The first current phone number, or else the first e-mail address. Empty if there is none.

@@ -7,7 +7,9 @@ constexpr std::string_view uuid_prefix = "urn:uuid:";
 // A logical identifier is an index key and nothing else; longer ones are nobody's.
 constexpr std::size_t max_identifier_bytes = 512;
 
-bool is_http(std::string_view url) { return url.starts_with("http://") || url.starts_with("https://"); }
+bool is_http(std::string_view url) {
+  return url.starts_with("http://") || url.starts_with("https://");
+}
 
 // "Type/id" at the end of a RESTful URL, and the base before it; an empty key for any other text.
 struct restful_parts {
@@ -58,12 +60,14 @@ void fhir_resources::add(const fhir_node& body, const std::string& full_url) {
     body.fail("must be a FHIR resource with a resourceType");
     return;
   }
-  auto id = id_of(body, type, full_url);
+  const bool used = is_used_type(type);
+  auto id = !used && !body["id"].present() ? std::string("(none)") : id_of(body, type, full_url);
   if (id.empty()) return;
   auto key = key_of(type, id);
   const auto& resource = all_.emplace_back(fhir_resource{std::move(type), std::move(id), key, full_url, body.called(key), nullptr});
-  if (!by_key_.emplace(key, &resource).second) body.fail("is " + key + ", which the unit has already: their ids collide");
-  if (!full_url.empty() && !by_full_url_.emplace(full_url, &resource).second) body.fail("has a fullUrl that the unit has already");
+  // Of what is only counted, two may have the same id; a person, a team or a message may not be two.
+  if (!by_key_.emplace(key, &resource).second && used) body.fail("is " + key + ", which the unit has already: their ids collide");
+  if (!full_url.empty() && !by_full_url_.emplace(full_url, &resource).second && used) body.fail("has a fullUrl that the unit has already");
   top_.push_back(&resource);
   index_identifiers(resource);
   add_contained(resource);
@@ -156,8 +160,14 @@ void fhir_resources::follow_literal(const std::string& text, const fhir_resource
     }
     return;
   }
-  target.resource = find_relative(key_of(parts.type, parts.id), from);
-  if (target.resource == nullptr) target.id = std::string(parts.id);
+  const auto key = key_of(parts.type, parts.id);
+  target.resource = find_relative(key, from);
+  if (target.resource != nullptr) return;
+  if (by_key_.contains(key)) {
+    target.trouble = "refers to a resource of its own server, and the one of that id in the unit is of another";
+  } else {
+    target.id = std::string(parts.id);
+  }
 }
 
 void fhir_resources::follow_identifier(const std::string& type, const std::string& identifier, fhir_target& target) const {

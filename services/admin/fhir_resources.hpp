@@ -16,12 +16,12 @@ inline constexpr std::string_view person_id_system = "urn:careteam:person-id";
 
 /// One resource of the unit: an entry of the Bundle, the single resource, or one contained in another.
 struct fhir_resource {
-  std::string type;                           ///< "Practitioner".
-  std::string id;                             ///< Its id, or the UUID of its urn:uuid fullUrl.
-  std::string key;                            ///< "Practitioner/f201"; contained: "CareTeam/example#pr1".
-  std::string full_url;                       ///< Of its Bundle entry; may be empty.
-  fhir_node body;                             ///< Its JSON.
-  const fhir_resource* container = nullptr;   ///< The resource that contains it; null for all others.
+  std::string type;                          ///< "Practitioner".
+  std::string id;                            ///< Its id, or the UUID of its urn:uuid fullUrl.
+  std::string key;                           ///< "Practitioner/f201"; contained: "CareTeam/example#pr1".
+  std::string full_url;                      ///< Of its Bundle entry; may be empty.
+  fhir_node body;                            ///< Its JSON.
+  const fhir_resource* container = nullptr;  ///< The resource that contains it; null for all others.
 };
 
 /// Where a reference leads.

@@ -5,7 +5,9 @@
 
 namespace careteam::admin {
 
-void throw_exception_from_error(const import_problem& problem, const boost::source_location&) { throw std::logic_error(problem.message); }
+void throw_exception_from_error(const import_problem& problem, const boost::source_location&) {
+  throw std::logic_error(problem.message);
+}
 
 void import_tally::count(std::map<std::string, std::uint64_t>& counter, const std::string& name, std::uint64_t times) {
   if (const auto known = counter.find(name); known != counter.end()) {
@@ -28,6 +30,7 @@ void import_tally::merge(import_tally other) {
     for (const auto& [name, times] : from) count(into, name, times);
   };
   merge_counter(used, other.used);
+  merge_counter(refused, other.refused);
   merge_counter(unused_types, other.unused_types);
   merge_counter(unused_fields, other.unused_fields);
   merge_counter(notes, other.notes);

@@ -125,4 +125,9 @@ bool earlier(const google::protobuf::Timestamp& a, const google::protobuf::Times
   return std::tuple(a.seconds(), a.nanos()) < std::tuple(b.seconds(), b.nanos());
 }
 
+bool ends_before_start(const fhir_interval& start, const fhir_interval& end) {
+  const bool exact = !earlier(end.first, end.after);
+  return earlier(end.after, start.first) || (!exact && !earlier(start.first, end.after));
+}
+
 }  // namespace careteam::admin

@@ -22,4 +22,7 @@ struct fhir_interval {
 /// Whether a is earlier than b.
 [[nodiscard]] bool earlier(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp& b);
 
+/// Whether a period that starts with `start` and ends with `end` (all of it) would have no instant: FHIR per-1.
+[[nodiscard]] bool ends_before_start(const fhir_interval& start, const fhir_interval& end);
+
 }  // namespace careteam::admin

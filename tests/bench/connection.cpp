@@ -119,8 +119,10 @@ void connection::on_readable(connection_listener& listener) {
   byte_view bytes{buffer.data(), kept + static_cast<std::size_t>(got)};
   if (phase_ == phase::upgrading) {
     switch (take_upgrade_answer(bytes, key_, subprotocol)) {
-      case upgrade_answer::incomplete: break;
-      case upgrade_answer::refused: return fail(listener, "upgrade refused: " + std::string{as_text(bytes).substr(0, 80)});
+      case upgrade_answer::incomplete:
+        break;
+      case upgrade_answer::refused:
+        return fail(listener, "upgrade refused: " + std::string{as_text(bytes).substr(0, 80)});
       case upgrade_answer::accepted:
         phase_ = phase::greeting;
         listener.on_upgraded(*this);
@@ -135,9 +137,13 @@ void connection::take(byte_view& bytes, connection_listener& listener, std::uint
   server_frame_view frame;
   while (phase_ != phase::closed) {
     switch (take_frame(bytes, frame)) {
-      case taken::incomplete: return;
-      case taken::malformed: return fail(listener, "malformed frame");
-      case taken::frame: take_one(frame, listener, read_ns); break;
+      case taken::incomplete:
+        return;
+      case taken::malformed:
+        return fail(listener, "malformed frame");
+      case taken::frame:
+        take_one(frame, listener, read_ns);
+        break;
     }
   }
 }
@@ -156,14 +162,17 @@ void connection::take_one(const server_frame_view& frame, connection_listener& l
       if (!frame.fin) return;
       fragmented_ = false;
       return listener.on_message(*this, message_, read_ns);
-    case opcode::ping: return send(opcode::pong, as_text(frame.payload), listener);
-    case opcode::pong: return;
+    case opcode::ping:
+      return send(opcode::pong, as_text(frame.payload), listener);
+    case opcode::pong:
+      return;
     case opcode::close: {
       const auto& body = frame.payload;
       const int code = body.size() >= 2 ? body[0] << 8 | body[1] : 1005;
       return fail(listener, "closed by the server with code " + std::to_string(code));
     }
-    case opcode::text: return fail(listener, "a text message in the binary subprotocol");
+    case opcode::text:
+      return fail(listener, "a text message in the binary subprotocol");
   }
   fail(listener, "unknown opcode");
 }

@@ -19,8 +19,9 @@ class connection;
 struct stream_position {
   std::string patient_id;
   std::uint32_t stream = 0;
-  std::uint64_t next = 1;  ///< The seq that must come next.
-  std::uint64_t head = 0;  ///< The head when the stream was opened.
+  std::uint64_t next = 1;   ///< The seq that must come next.
+  std::uint64_t head = 0;   ///< The head when the stream was opened.
+  std::uint64_t first = 1;  ///< The seq that came next when sending began.
 };
 
 /// What a connection tells. `read_ns`: CLOCK_MONOTONIC right after the bytes were read.
@@ -59,7 +60,7 @@ class connection {
   std::uint32_t member() const noexcept { return member_; }
 
   std::vector<stream_position> streams;
-  std::size_t target = 0;            ///< Index in `streams` of where it posts.
+  std::size_t target = 0;  ///< Index in `streams` of where it posts.
 
  private:
   void fail(connection_listener& listener, const std::string& reason);

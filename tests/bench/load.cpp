@@ -22,9 +22,13 @@ namespace json = boost::json;
 // Above this share of its core the generator, not the server, may be what limits a result.
 constexpr double busy_share = 0.9;
 
-double rounded(double value) { return static_cast<double>(static_cast<long long>(value * 1000 + 0.5)) / 1000; }
+double rounded(double value) {
+  return static_cast<double>(static_cast<long long>(value * 1000 + 0.5)) / 1000;
+}
 
-double ratio(double a, double b) { return b == 0 ? 0 : rounded(a / b); }
+double ratio(double a, double b) {
+  return b == 0 ? 0 : rounded(a / b);
+}
 
 json::object latencies(const bench::latency_histogram& histogram) {
   const auto ms = [](std::uint64_t ns) { return rounded(static_cast<double>(ns) / 1e6); };
@@ -43,6 +47,8 @@ json::object describe(const bench::load_faults& faults) {
           {"unknown_answers", faults.unknown_answers},
           {"unanswered", faults.unanswered},
           {"missing", faults.missing},
+          {"uncommanded", faults.uncommanded},
+          {"wrong_seqs", faults.wrong_seqs},
           {"malformed", faults.malformed},
           {"closed", faults.closed},
           {"overrun", faults.overrun}};
@@ -119,10 +125,10 @@ void raise_file_limit() {
 }
 
 int report(const bench::load_options& options, const bench::load_result& result) {
-  json::object answer = options.mode == bench::load_mode::welcome
-                            ? json::object{{"welcome_ms", rounded(result.welcome_ms)},
-                                           {"server_rss_after_bytes", result.server_after.resident_bytes}}
-                            : describe(options, result);
+  json::object answer =
+      options.mode == bench::load_mode::welcome
+          ? json::object{{"welcome_ms", rounded(result.welcome_ms)}, {"server_rss_after_bytes", result.server_after.resident_bytes}}
+          : describe(options, result);
   json::object refusals;
   for (const auto& [what, times] : result.refusals) refusals[what] = times;
   answer["refusals"] = std::move(refusals);

@@ -34,13 +34,21 @@ std::string numbered(const char* prefix, std::uint32_t number) {
   return prefix + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
 }
 
-std::string room_name(std::uint32_t room) { return numbered("room-", room); }
+std::string room_name(std::uint32_t room) {
+  return numbered("room-", room);
+}
 
-std::string person_name(std::uint32_t room, std::uint32_t member) { return numbered("u-", room) + "-" + std::to_string(member); }
+std::string person_name(std::uint32_t room, std::uint32_t member) {
+  return numbered("u-", room) + "-" + std::to_string(member);
+}
 
-std::uint64_t to_ns(double seconds) noexcept { return static_cast<std::uint64_t>(std::llround(seconds * second_ns)); }
+std::uint64_t to_ns(double seconds) noexcept {
+  return static_cast<std::uint64_t>(std::llround(seconds * second_ns));
+}
 
-double to_seconds(std::uint64_t ns) noexcept { return static_cast<double>(ns) / second_ns; }
+double to_seconds(std::uint64_t ns) noexcept {
+  return static_cast<double>(ns) / second_ns;
+}
 
 std::uint64_t wall_ns() {
   return static_cast<std::uint64_t>(
@@ -60,7 +68,9 @@ std::vector<connection*> by_turns(const std::vector<std::unique_ptr<connection>>
 }  // namespace
 
 load_run::load_run(load_options options)
-    : options_{std::move(options)}, outstanding_(max_outstanding), ids_{std::random_device{}() | std::uint64_t{std::random_device{}()} << 32U} {
+    : options_{std::move(options)},
+      outstanding_(max_outstanding),
+      ids_{std::random_device{}() | std::uint64_t{std::random_device{}()} << 32U} {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");
   wall_offset_ns_ = wall_ns() - monotonic_ns();
@@ -184,7 +194,8 @@ void load_run::probe_heads() {
     const auto last = std::min(options_.rooms, first + options_.connecting_at_once);
     std::vector<std::unique_ptr<connection>> probes;
     for (auto room = first; room < last; ++room) start_connecting(*probes.emplace_back(std::make_unique<connection>(room, 0)));
-    while (live_ + result_.faults.closed + failed_to_connect_ < last - first && monotonic_ns() < deadline) poll(monotonic_ns() + longest_poll_ns);
+    while (live_ + result_.faults.closed + failed_to_connect_ < last - first && monotonic_ns() < deadline)
+      poll(monotonic_ns() + longest_poll_ns);
     if (live_ != last - first) throw std::runtime_error("could not look up the heads: " + result_.first_fault);
     for (auto& probe : probes) rooms_[probe->room()].heads = probe->streams;
     live_ = 0;
@@ -278,13 +289,15 @@ void load_run::poll(std::uint64_t until_ns) {
 
 // --- Receiving --------------------------------------------------------------------------------------------------------------------
 
-void load_run::on_closed(connection& from, const std::string& reason) { fault(result_.faults.closed, from, reason); }
+void load_run::on_closed(connection& from, const std::string& reason) {
+  fault(result_.faults.closed, from, reason);
+}
 
 void load_run::on_message(connection& from, byte_view message, std::uint64_t read_ns) {
   bool rare = false;
   if (!scan_fields(message, [&](std::uint32_t field, std::uint64_t, byte_view) {
-        using namespace frame_field;
-        rare |= field == welcome || field == resets || field == gained || field == revoked || field == drain;
+        rare |= field == frame_field::welcome || field == frame_field::resets || field == frame_field::gained ||
+                field == frame_field::revoked || field == frame_field::drain;
       })) {
     return fault(result_.faults.malformed, from, "ServerFrame");
   }
@@ -326,7 +339,8 @@ void load_run::take_entry(connection& from, byte_view bytes, std::uint64_t read_
   if (entry.stamp_ns == 0) return;
   if (measuring_) ++result_.counts.deliveries;
   // Entries of an earlier run carry stamps too; those lie before this run's window.
-  if (entry.stamp_ns >= window_begin_ns_ && entry.stamp_ns < window_end_ns_) result_.receipt.record(read_ns - std::min(read_ns, entry.stamp_ns));
+  if (entry.stamp_ns >= window_begin_ns_ && entry.stamp_ns < window_end_ns_)
+    result_.receipt.record(read_ns - std::min(read_ns, entry.stamp_ns));
 }
 
 load_run::outstanding_command* load_run::find_outstanding(const connection& from, std::string_view command_id) {
@@ -348,6 +362,8 @@ void load_run::take_committed(connection& from, byte_view bytes, std::uint64_t r
       committed.seq == 0) {
     return fault(result_.faults.unknown_answers, from, "Committed for no outstanding command");
   }
+  ++room.committed;
+  room.seq_sum += committed.seq;
   room.committed_seq = std::max(room.committed_seq, committed.seq);
   if (command->scheduled_ns >= window_begin_ns_ && command->scheduled_ns < window_end_ns_) {
     result_.answer.record(read_ns - command->scheduled_ns);
@@ -394,6 +410,7 @@ void load_run::exchange() {
   window_begin_ns_ = begin + (fill ? 0 : to_ns(options_.warm_up_seconds));
   window_end_ns_ = window_begin_ns_ + to_ns(options_.measure_seconds);
   sending_ = sending::on;
+  for (const auto& member : members_) member->streams[member->target].first = member->streams[member->target].next;
   if (options_.mode != load_mode::open) {
     for (auto* sender : senders_) send_message(*sender, monotonic_ns());
   }
@@ -411,9 +428,8 @@ void load_run::exchange() {
 }
 
 bool load_run::all_received() const noexcept {
-  return std::all_of(members_.begin(), members_.end(), [this](const auto& member) {
-    return member->streams[member->target].next > rooms_[member->room()].committed_seq;
-  });
+  return std::all_of(members_.begin(), members_.end(),
+                     [this](const auto& member) { return member->streams[member->target].next > rooms_[member->room()].committed_seq; });
 }
 
 void load_run::drain() {
@@ -422,14 +438,20 @@ void load_run::drain() {
     poll(monotonic_ns() + longest_poll_ns);
   }
   result_.faults.unanswered = unanswered_;
-  count_missing();
+  settle();
 }
 
-void load_run::count_missing() {
+/// Holds what every member received against what was committed.
+void load_run::settle() {
   for (const auto& member : members_) {
-    const auto next = member->streams[member->target].next;
-    const auto committed = rooms_[member->room()].committed_seq;
-    if (next <= committed) result_.faults.missing += committed + 1 - next;
+    const auto& position = member->streams[member->target];
+    const auto received = position.next - position.first;
+    const auto committed = rooms_[member->room()].committed;
+    if (received < committed) result_.faults.missing += committed - received;
+    if (received > committed) result_.faults.uncommanded += received - committed;
+    if (member->member() != 0) continue;
+    const auto sum = (position.first + position.next - 1) * received / 2;
+    if (sum != rooms_[member->room()].seq_sum) fault(result_.faults.wrong_seqs, *member, "the answers do not name each message's seq once");
   }
 }
 

@@ -22,18 +22,21 @@ namespace careteam::bench {
 
 /// What must never happen. Everything above zero fails the run.
 struct load_faults {
-  std::uint64_t gaps = 0;        ///< An entry came with a seq beyond the next one.
-  std::uint64_t duplicates = 0;  ///< An entry came again.
-  std::uint64_t strangers = 0;   ///< An entry of a stream that Welcome did not name.
+  std::uint64_t gaps = 0;             ///< An entry came with a seq beyond the next one.
+  std::uint64_t duplicates = 0;       ///< An entry came again.
+  std::uint64_t strangers = 0;        ///< An entry of a stream that Welcome did not name.
   std::uint64_t unknown_answers = 0;  ///< An answer to a command that is not outstanding.
-  std::uint64_t unanswered = 0;  ///< Commands without an answer at the end.
-  std::uint64_t missing = 0;     ///< Committed messages that a member did not receive by the end.
-  std::uint64_t malformed = 0;   ///< Frames that could not be read.
-  std::uint64_t closed = 0;      ///< Connections that ended early.
-  std::uint64_t overrun = 0;     ///< Messages that were due and not sent, because too many were without an answer.
+  std::uint64_t unanswered = 0;       ///< Commands without an answer at the end.
+  std::uint64_t missing = 0;          ///< Committed messages that a member did not receive by the end.
+  std::uint64_t uncommanded = 0;      ///< Messages that a member received beyond those that were committed: a second effect.
+  std::uint64_t wrong_seqs = 0;       ///< Rooms in which the answers did not name each message's seq once.
+  std::uint64_t malformed = 0;        ///< Frames that could not be read.
+  std::uint64_t closed = 0;           ///< Connections that ended early.
+  std::uint64_t overrun = 0;          ///< Messages that were due and not sent, because too many were without an answer.
 
   bool any() const noexcept {
-    return (gaps | duplicates | strangers | unknown_answers | unanswered | missing | malformed | closed | overrun) != 0;
+    return (gaps | duplicates | strangers | unknown_answers | unanswered | missing | uncommanded | wrong_seqs | malformed | closed |
+            overrun) != 0;
   }
 };
 
@@ -41,10 +44,10 @@ struct load_faults {
 struct load_counts {
   double seconds = 0;
   std::uint64_t committed = 0;
-  std::uint64_t deliveries = 0;  ///< Messages received, one for each member.
-  std::uint64_t frames = 0;      ///< WebSocket messages received.
+  std::uint64_t deliveries = 0;    ///< Messages received, one for each member.
+  std::uint64_t frames = 0;        ///< WebSocket messages received.
   std::uint64_t entry_frames = 0;  ///< Of these, with at least one entry.
-  std::uint64_t bytes = 0;       ///< Their payloads.
+  std::uint64_t bytes = 0;         ///< Their payloads.
   double generator_cpu_seconds = 0;
   double server_cpu_seconds = 0;
 };
@@ -53,12 +56,12 @@ struct load_result {
   load_counts counts;
   load_faults faults;
   std::map<std::string, std::uint64_t> refusals;  ///< By "code field".
-  latency_histogram answer;        ///< From the scheduled time to Committed.
-  latency_histogram receipt;       ///< From the scheduled time to a member's receipt, for every member, the sender included.
-  latency_histogram schedule_lag;  ///< How late messages left (`open` only).
-  latency_histogram pass;          ///< How long one pass over the ready sockets took: the longest that a received byte waited here.
-  process_usage server_before;     ///< Before the first connection.
-  process_usage server_after;      ///< After the last message.
+  latency_histogram answer;                       ///< From the scheduled time to Committed.
+  latency_histogram receipt;                      ///< From the scheduled time to a member's receipt, for every member, the sender included.
+  latency_histogram schedule_lag;                 ///< How late messages left (`open` only).
+  latency_histogram pass;       ///< How long one pass over the ready sockets took: the longest that a received byte waited here.
+  process_usage server_before;  ///< Before the first connection.
+  process_usage server_after;   ///< After the last message.
   std::map<std::string, double> metrics;
   double connect_seconds = 0;
   double total_seconds = 0;
@@ -83,6 +86,8 @@ class load_run final : private connection_listener {
     std::string patient_id;
     std::unique_ptr<message_template> message;
     std::uint64_t committed_seq = 0;  // The highest seq that was answered.
+    std::uint64_t committed = 0;      // How many were, and the sum of their seqs:
+    std::uint64_t seq_sum = 0;        // each seq must have been answered once.
     std::string epoch;
     std::vector<stream_position> heads;  // Where a probe found them, for from_head.
   };
@@ -124,7 +129,7 @@ class load_run final : private connection_listener {
   void pick_target(connection& member);
   bool caught_up(const connection& member) const noexcept;
   bool all_received() const noexcept;
-  void count_missing();
+  void settle();
 
   void send_message(connection& sender, std::uint64_t scheduled_ns);
   void send_due(std::uint64_t now_ns);

@@ -39,10 +39,12 @@ message_template::message_template(std::string_view patient_id, int stream, std:
   bytes_ = frame.SerializeAsString();
   id_at_ = bytes_.find(id);
   stamp_at_ = bytes_.find(stamp);
-  if (id_at_ == std::string::npos || stamp_at_ == std::string::npos) throw std::logic_error("the encoding does not hold the texts as they are");
+  if (id_at_ == std::string::npos || stamp_at_ == std::string::npos)
+    throw std::logic_error("the encoding does not hold the texts as they are");
 }
 
-std::string_view message_template::fill(const command_ids& ids, std::uint64_t unix_ms, std::uint64_t number, std::uint64_t stamp_ns) noexcept {
+std::string_view message_template::fill(const command_ids& ids, std::uint64_t unix_ms, std::uint64_t number,
+                                        std::uint64_t stamp_ns) noexcept {
   ids.write(bytes_.data() + id_at_, unix_ms, number);
   write_hex(bytes_.data() + stamp_at_, stamp_digits, stamp_ns);
   return bytes_;

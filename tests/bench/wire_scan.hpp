@@ -17,7 +17,9 @@ inline constexpr std::size_t stamp_digits = 16;
 /// UUID in canonical text form (RFC 9562 §4).
 inline constexpr std::size_t command_id_digits = 36;
 
-inline std::string_view as_text(byte_view bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline std::string_view as_text(byte_view bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 /// Calls on_field(number, varint, bytes) for each field in order; `bytes` is set for length-delimited fields only. False: malformed.
 template <class OnField>
@@ -55,7 +57,8 @@ bool scan_fields(byte_view message, OnField&& on_field) {
         if (end - at < 4) return false;
         at += 4;
         break;
-      default: return false;
+      default:
+        return false;
     }
     on_field(static_cast<std::uint32_t>(tag >> 3U), value, bytes);
   }

@@ -1,0 +1,232 @@
+#include "store/sqlite_reader.hpp"
+
+#include <algorithm>
+#include <queue>
+
+namespace careteam::store {
+
+sqlite_reader::sqlite_reader(sqlite_connection& connection)
+    : connection_(connection),
+      begin_(connection, "BEGIN"),
+      end_(connection, "COMMIT"),
+      select_record_(connection, "SELECT id, version FROM records WHERE key = ?1"),
+      select_streams_(connection, "SELECT id, kind, head, chain FROM streams WHERE record = ?1 ORDER BY kind"),
+      select_stream_(connection, "SELECT id, head FROM streams WHERE record = ?1 AND kind = ?2"),
+      select_snapshot_(connection, "SELECT version, bytes FROM snapshots WHERE record = ?1"),
+      select_name_(connection, "SELECT id FROM names WHERE name = ?1"),
+      select_version_(connection, "SELECT version FROM positions WHERE position = ?1"),
+      select_entry_(connection,
+                    "SELECT e.position, e.version, e.bytes FROM positions p CROSS JOIN entries e ON e.row = p.row WHERE p.position = ?1"),
+      select_entries_(connection,
+                      "SELECT e.position, e.version, e.bytes FROM positions p CROSS JOIN entries e ON e.row = p.row "
+                      "WHERE p.position BETWEEN ?1 AND ?2 ORDER BY p.position"),
+      select_about_(connection,
+                    "SELECT e.position, e.version, e.bytes FROM about a CROSS JOIN positions p ON p.position = a.position "
+                    "CROSS JOIN entries e ON e.row = p.row WHERE a.target = ?1 ORDER BY a.position"),
+      select_command_(connection, "SELECT digest, kind, seq FROM commands WHERE id = ?1 AND actor = ?2"),
+      select_memberships_(connection,
+                          "SELECT r.key FROM memberships m CROSS JOIN records r ON r.id = m.record WHERE m.person = ?1 ORDER BY r.key"),
+      select_cursors_(connection,
+                      "SELECT s.kind, c.displayed, c.read, c.read_own FROM streams s CROSS JOIN cursors c "
+                      "ON c.person = ?1 AND c.stream = s.id WHERE s.record = ?2 ORDER BY s.kind"),
+      count_own_(connection, "SELECT count(*) FROM positions WHERE position BETWEEN ?1 AND ?2 AND author = ?3") {}
+
+void sqlite_reader::begin() {
+  begin_.run();
+}
+
+void sqlite_reader::end() {
+  if (sqlite3_get_autocommit(connection_.handle()) == 0) {
+    sqlite3_exec(connection_.handle(), "COMMIT", nullptr, nullptr, nullptr);
+  }
+}
+
+sqlite_reader::record_row sqlite_reader::find_record(const record_key& record) {
+  query row(select_record_, std::string_view(record));
+  if (!row.next()) return {};
+  return {row.integer(0), row.as<std::uint64_t>(1)};
+}
+
+std::optional<sqlite_reader::stream_row> sqlite_reader::find_stream(const record_key& record, stream_kind kind) {
+  const auto [id, version] = find_record(record);
+  query row(select_stream_, id, kind);
+  if (!row.next()) return std::nullopt;
+  return stream_row{kind, row.integer(0), row.as<std::uint64_t>(1)};
+}
+
+std::int64_t sqlite_reader::find_name(const std::string& name) {
+  query row(select_name_, std::string_view(name));
+  return row.next() ? row.integer(0) : 0;
+}
+
+stored_entry sqlite_reader::entry(const query& row, stream_kind kind) const {
+  return {kind, seq_of_position(row.integer(0)), row.as<std::uint64_t>(1), std::string(row.bytes(2))};
+}
+
+record_head sqlite_reader::head(const record_key& record) {
+  const auto [id, version] = find_record(record);
+  record_head answer;
+  answer.version = version;
+  {
+    query rows(select_streams_, id);
+    while (rows.next()) {
+      const auto chain = rows.fixed<chain_value>(3);
+      if (!chain) {
+        connection_.fail_corrupt("a stream's chain value has the wrong size");
+        return answer;
+      }
+      answer.streams.push_back({rows.as<stream_kind>(1), rows.as<std::uint64_t>(2), *chain});
+    }
+  }
+  query row(select_snapshot_, id);
+  if (!row.next()) return answer;
+  answer.snapshot_version = row.as<std::uint64_t>(0);
+  answer.snapshot = row.bytes(1);
+  return answer;
+}
+
+std::uint64_t sqlite_reader::version_at(const stream_row& stream, std::uint64_t seq) {
+  query row(select_version_, position_of(stream.id, seq));
+  if (row.next()) return row.as<std::uint64_t>(0);
+  connection_.fail_corrupt("an entry before a stream's head is missing");
+  return 0;
+}
+
+// Versions grow with seq, so that no index over versions is needed. Most streams have nothing new, or nothing old.
+std::uint64_t sqlite_reader::first_after(const stream_row& stream, std::uint64_t version) {
+  if (version == 0) return 1;
+  std::uint64_t low = 1;
+  std::uint64_t high = stream.head + 1;
+  if (stream.head > 0 && version_at(stream, stream.head) <= version) return high;
+  while (low < high && !connection_.failed()) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    if (version_at(stream, middle) <= version) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+std::vector<stored_entry> sqlite_reader::read_record(const record_key& record, std::uint64_t after, std::size_t max_bytes) {
+  const auto [id, version] = find_record(record);
+  if (version <= after) return {};
+  std::vector<stream_row> streams;
+  {
+    query rows(select_streams_, id);
+    while (rows.next()) streams.push_back({rows.as<stream_kind>(1), rows.integer(0), rows.as<std::uint64_t>(2)});
+  }
+
+  struct candidate {
+    std::uint64_t version;
+    std::uint64_t seq;
+    const stream_row* stream;
+    bool operator>(const candidate& other) const { return version > other.version; }
+  };
+  std::priority_queue<candidate, std::vector<candidate>, std::greater<>> next;
+  const auto offer = [&](const stream_row& stream, std::uint64_t seq) {
+    if (seq <= stream.head) next.push({version_at(stream, seq), seq, &stream});
+  };
+  for (const auto& stream : streams) offer(stream, first_after(stream, after));
+
+  std::vector<stored_entry> entries;
+  std::size_t bytes = 0;
+  while (!next.empty() && !connection_.failed()) {
+    const candidate first = next.top();
+    next.pop();
+    {
+      query row(select_entry_, position_of(first.stream->id, first.seq));
+      if (!row.next()) {
+        connection_.fail_corrupt("an entry is missing");
+        break;
+      }
+      bytes += row.bytes(2).size();
+      if (bytes > max_bytes && !entries.empty()) break;
+      entries.push_back(entry(row, first.stream->kind));
+    }
+    offer(*first.stream, first.seq + 1);
+  }
+  return entries;
+}
+
+std::vector<stored_entry> sqlite_reader::read_stream(const record_key& record, stream_kind kind, std::uint64_t from, std::uint64_t to,
+                                                     std::size_t max_bytes) {
+  const auto stream = find_stream(record, kind);
+  if (!stream) return {};
+  from = std::max<std::uint64_t>(from, 1);
+  to = std::min(to, stream->head);
+  if (from > to) return {};
+  std::vector<stored_entry> entries;
+  std::size_t bytes = 0;
+  query rows(select_entries_, position_of(stream->id, from), position_of(stream->id, to));
+  while (rows.next()) {
+    bytes += rows.bytes(2).size();
+    if (bytes > max_bytes && !entries.empty()) return entries;
+    entries.push_back(entry(rows, kind));
+    if (entries.back().seq != from + entries.size() - 1) break;
+  }
+  const bool complete = !entries.empty() && entries.back().seq == to && entries.size() == to - from + 1;
+  if (!complete) connection_.fail_corrupt("an entry before a stream's head is missing");
+  return entries;
+}
+
+std::vector<stored_entry> sqlite_reader::read_about(const record_key& record, stream_kind kind, std::uint64_t seq) {
+  const auto stream = find_stream(record, kind);
+  if (!stream || seq == 0 || seq > stream->head) return {};
+  std::vector<stored_entry> entries;
+  {
+    query row(select_entry_, position_of(stream->id, seq));
+    if (row.next()) entries.push_back(entry(row, kind));
+  }
+  if (entries.empty()) {
+    connection_.fail_corrupt("an entry before a stream's head is missing");
+    return entries;
+  }
+  query rows(select_about_, position_of(stream->id, seq));
+  while (rows.next()) entries.push_back(entry(rows, kind));
+  return entries;
+}
+
+std::optional<command_record> sqlite_reader::find_command(const std::string& actor, const uuid_bytes& id) {
+  query row(select_command_, as_blob(id), find_name(actor));
+  if (!row.next()) return std::nullopt;
+  const auto digest = row.fixed<uuid_bytes>(0);
+  if (!digest) {
+    connection_.fail_corrupt("a command's digest has the wrong size");
+    return std::nullopt;
+  }
+  return command_record{actor, id, *digest, row.as<stream_kind>(1), row.as<std::uint64_t>(2)};
+}
+
+std::vector<record_key> sqlite_reader::records_of(const std::string& person) {
+  std::vector<record_key> records;
+  query rows(select_memberships_, find_name(person));
+  while (rows.next()) records.emplace_back(rows.bytes(0));
+  return records;
+}
+
+std::vector<cursor> sqlite_reader::cursors_of(const std::string& person, const std::vector<record_key>& records) {
+  std::vector<cursor> cursors;
+  const std::int64_t id = find_name(person);
+  for (const auto& record : records) {
+    query rows(select_cursors_, id, find_record(record).id);
+    while (rows.next()) {
+      cursors.push_back(
+          {record, rows.as<stream_kind>(0), person, rows.as<std::uint64_t>(1), rows.as<std::uint64_t>(2), rows.as<std::uint64_t>(3)});
+    }
+  }
+  return cursors;
+}
+
+std::vector<own_count> sqlite_reader::count_own(std::vector<own_count> counts) {
+  for (auto& count : counts) {
+    const auto stream = find_stream(count.record, count.stream);
+    if (!stream || count.after >= count.to) continue;
+    query row(count_own_, position_of(stream->id, count.after + 1), position_of(stream->id, count.to), find_name(count.person));
+    if (row.next()) count.own = row.as<std::uint64_t>(0);
+  }
+  return counts;
+}
+
+}  // namespace careteam::store

@@ -1,0 +1,62 @@
+// What the SQLite store reads. Synchronous; belongs to the reader's thread. Its connection cannot write.
+//
+// This is the one place that turns stored bytes back into entries and snapshots; sqlite_writer is the one that stores them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/sqlite_connection.hpp"
+#include "store/sqlite_schema.hpp"
+#include "store/sqlite_writer.hpp"
+#include "store/store.hpp"
+
+namespace careteam::store {
+
+/// The functions are those of record_store. They see what was committed before begin(); failures are the connection's.
+class sqlite_reader {
+ public:
+  /// `connection` must outlive the reader.
+  explicit sqlite_reader(sqlite_connection& connection);
+
+  void begin();
+  void end();
+
+  record_head head(const record_key& record);
+  std::vector<stored_entry> read_record(const record_key& record, std::uint64_t after, std::size_t max_bytes);
+  std::vector<stored_entry> read_stream(const record_key& record, stream_kind stream, std::uint64_t from, std::uint64_t to,
+                                        std::size_t max_bytes);
+  std::vector<stored_entry> read_about(const record_key& record, stream_kind stream, std::uint64_t seq);
+  std::optional<command_record> find_command(const std::string& actor, const uuid_bytes& id);
+  std::vector<record_key> records_of(const std::string& person);
+  std::vector<cursor> cursors_of(const std::string& person, const std::vector<record_key>& records);
+  std::vector<own_count> count_own(std::vector<own_count> counts);
+
+ private:
+  struct record_row {
+    std::int64_t id = 0;
+    std::uint64_t version = 0;
+  };
+  struct stream_row {
+    stream_kind kind = 0;
+    std::int64_t id = 0;
+    std::uint64_t head = 0;
+  };
+
+  record_row find_record(const record_key& record);
+  std::optional<stream_row> find_stream(const record_key& record, stream_kind kind);
+  std::int64_t find_name(const std::string& name);
+  std::uint64_t version_at(const stream_row& stream, std::uint64_t seq);
+  std::uint64_t first_after(const stream_row& stream, std::uint64_t version);
+  stored_entry entry(const query& row, stream_kind kind) const;
+
+  sqlite_connection& connection_;
+  statement begin_, end_;
+  statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
+  statement select_version_, select_entry_, select_entries_, select_about_;
+  statement select_command_, select_memberships_, select_cursors_, count_own_;
+};
+
+}  // namespace careteam::store

@@ -1,0 +1,536 @@
+#include "store/sqlite_store.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "store/sqlite_reader.hpp"
+#include "store/sqlite_writer.hpp"
+#include "store/work_queue.hpp"
+
+namespace careteam::store {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+// More than this means that the disk has stopped keeping up: better to say so than to let requests pile up.
+constexpr std::size_t max_waiting_requests = 65'536;
+// Bounds what one transaction keeps everybody waiting for: about 8,000 entries of 300 bytes, 60 ms.
+constexpr std::size_t max_transaction_bytes = 4 << 20;
+constexpr std::size_t row_overhead_bytes = 200;
+// Reads answered together: they share a snapshot, and the last one's answer delays the first one's.
+constexpr std::size_t max_reads_together = 16;
+// A quiet store copies its WAL to the file, so that the next busy time starts with a short one; but not for every single message.
+constexpr auto quiet_before_checkpoint = 250ms;
+constexpr std::int64_t quiet_checkpoint_pages = 100;
+constexpr int page_bytes = 4096;
+// Only strangers (an operator with the sqlite3 shell, a backup) can hold a lock that the writer needs.
+constexpr int busy_timeout_ms = 1000;
+// After this many attempts somebody else keeps moving the same cursor, and the writer counts itself.
+constexpr int max_deferred_counts = 3;
+
+// ---- jobs
+
+class write_job : public job {
+ public:
+  virtual void run(sqlite_writer& writer) = 0;
+  virtual std::size_t weight_bytes() const = 0;
+};
+
+class append_job final : public write_job {
+ public:
+  explicit append_job(std::vector<record_append> records) : request(std::move(records)) {
+    for (const auto& part : request) {
+      weight_ += (part.entries.size() + part.commands.size() + part.memberships.size() + 1) * row_overhead_bytes;
+      for (const auto& entry : part.entries) weight_ += entry.bytes.size();
+      if (part.snapshot) weight_ += part.snapshot->size();
+    }
+  }
+  void run(sqlite_writer& writer) override { answer = writer.append(request); }
+  void refuse(errc reason) override { answer = make_error_code(reason); }
+  std::size_t weight_bytes() const override { return weight_; }
+
+  std::vector<record_append> request;
+  result<append_result> answer{committed{}};
+
+ private:
+  std::size_t weight_ = 0;
+};
+
+class move_job final : public write_job {
+ public:
+  explicit move_job(std::vector<cursor_move> moves) : request(std::move(moves)) {}
+  void run(sqlite_writer& writer) override { answer = writer.move(request, counted, policy); }
+  void refuse(errc reason) override { answer = make_error_code(reason); }
+  std::size_t weight_bytes() const override { return request.size() * row_overhead_bytes; }
+
+  std::vector<cursor_move> request;
+  std::vector<own_count> counted;
+  long_counts policy = long_counts::deferred;
+  result<move_result> answer{std::vector<cursor>()};
+};
+
+class read_job : public job {
+ public:
+  virtual void run(sqlite_reader& reader) = 0;
+};
+
+/// A call of one of the reader's functions with these arguments.
+template <class Answer, class... Arguments>
+class read_call final : public read_job {
+ public:
+  using function = Answer (sqlite_reader::*)(Arguments...);
+  template <class... Values>
+  explicit read_call(function called, Values&&... values) : called_(called), arguments_(std::forward<Values>(values)...) {}
+  void run(sqlite_reader& reader) override {
+    answer = std::apply([&](auto&... arguments) { return (reader.*called_)(arguments...); }, arguments_);
+  }
+  void refuse(errc reason) override { answer = make_error_code(reason); }
+
+  result<Answer> answer{Answer()};
+
+ private:
+  function called_;
+  std::tuple<std::decay_t<Arguments>...> arguments_;
+};
+
+template <class Answer, class... Arguments, class... Values>
+auto make_read(Answer (sqlite_reader::*called)(Arguments...), Values&&... values) {
+  return std::make_shared<read_call<Answer, Arguments...>>(called, std::forward<Values>(values)...);
+}
+
+/// What close() waits for: the end of a thread.
+class end_job final : public job {
+ public:
+  void refuse(errc) override {}
+};
+
+struct failure_report {
+  std::function<void(errc, std::string_view)> report;
+  errc reason;
+  std::string text;
+  void operator()() const { report(reason, text); }
+};
+
+// ---- the parts of an open store
+
+class core : public std::enable_shared_from_this<core> {
+ public:
+  core(asio::any_io_executor executor, sqlite_options options);
+  ~core() { stop(); }
+  void start();
+  void stop();
+  asio::awaitable<void> close();
+
+  bool closing() const noexcept { return closing_; }
+  const std::string& epoch() const noexcept { return epoch_; }
+
+  void collect(std::shared_ptr<write_job> job) { collected_writes_.push_back(std::move(job)), flush_later(); }
+  void collect(std::shared_ptr<read_job> job) { collected_reads_.push_back(std::move(job)), flush_later(); }
+  void collect_end_of_reader(std::shared_ptr<job> end);
+  void collect_end_of_writer(std::shared_ptr<job> end);
+
+  std::optional<errc> refusal(const write_job&) const { return refusal(writer_closing_); }
+  std::optional<errc> refusal(const read_job&) const { return refusal(closing_); }
+  std::size_t waiting = 0;
+
+ private:
+  struct flush_turn {
+    std::shared_ptr<core> self;
+    void operator()() const { self->flush(); }
+  };
+
+  std::optional<errc> refusal(bool closed) const {
+    if (closed) return errc::shutting_down;
+    if (waiting >= max_waiting_requests) return errc::unavailable;
+    return std::nullopt;
+  }
+  void open_writer();
+  void open_reader();
+  void flush_later();
+  void flush();
+
+  void write_loop();
+  void write_together(work_queue<write_job>::jobs& jobs);
+  void read_loop();
+  void read_together(work_queue<read_job>::jobs& jobs);
+  void report_failure(sqlite_connection& connection);
+  template <class Jobs>
+  void answer(Jobs& jobs);
+  template <class Jobs>
+  void refuse(Jobs& jobs, errc reason);
+
+  asio::any_io_executor executor_;
+  sqlite_options options_;
+  std::string epoch_;
+
+  // Used by the loop.
+  work_queue<write_job>::jobs collected_writes_;
+  work_queue<read_job>::jobs collected_reads_;
+  bool flush_posted_ = false;
+  bool closing_ = false;
+  bool writer_closing_ = false;
+
+  // Shared with the threads.
+  work_queue<write_job> writes_;
+  work_queue<read_job> reads_;
+  std::shared_ptr<job> end_of_writer_;
+  std::shared_ptr<job> end_of_reader_;
+
+  // Used by the threads. The lock goes last.
+  std::unique_ptr<store_lock> lock_;
+  sqlite_connection write_connection_;
+  sqlite_connection read_connection_;
+  std::unique_ptr<sqlite_writer> writer_;
+  std::unique_ptr<sqlite_reader> reader_;
+  std::thread writer_thread_;
+  std::thread reader_thread_;
+};
+
+core::core(asio::any_io_executor executor, sqlite_options options) : executor_(std::move(executor)), options_(std::move(options)) {
+  if (options_.missing == when_missing::fail) require_file(options_.path);
+  // Two names of one file are one store.
+  std::error_code ignored;
+  if (auto resolved = std::filesystem::weakly_canonical(options_.path, ignored); !ignored) options_.path = resolved.string();
+  lock_ = std::make_unique<store_lock>(options_.path);
+  open_writer();
+  open_reader();
+}
+
+void core::open_writer() {
+  auto& connection = write_connection_;
+  const auto& path = options_.path;
+  connection.open(path, SQLITE_OPEN_READWRITE | (options_.missing == when_missing::create ? SQLITE_OPEN_CREATE : 0));
+  throw_if_failed(connection, path);
+  sqlite3_busy_timeout(connection.handle(), busy_timeout_ms);
+  if (sqlite3_db_readonly(connection.handle(), "main") == 1) {
+    connection.fail(SQLITE_READONLY);
+    throw_if_failed(connection, path);
+  }
+  const bool empty = connection.integer("SELECT count(*) FROM sqlite_master") == 0 && connection.integer("PRAGMA application_id") == 0 &&
+                     connection.integer("PRAGMA user_version") == 0;
+  throw_if_failed(connection, path);
+  const bool create = empty && options_.missing == when_missing::create;
+  if (!create) check_schema(connection, path);
+
+  connection.execute(("PRAGMA page_size = " + std::to_string(page_bytes)).c_str());
+  if (connection.text("PRAGMA journal_mode = WAL") != "wal") connection.fail(SQLITE_CANTOPEN);
+  // FULL: a commit is on disk when it returns. FAST: what is overwritten is zeroed where that costs no further page.
+  connection.execute(
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; "
+      "PRAGMA secure_delete = FAST; PRAGMA trusted_schema = OFF");
+  connection.execute(("PRAGMA cache_size = -" + std::to_string(options_.cache_bytes / 1024)).c_str());
+  connection.execute(("PRAGMA journal_size_limit = " + std::to_string(16 * options_.checkpoint_bytes)).c_str());
+  if (create) create_schema(connection, path);
+  if (options_.max_file_bytes != 0) {
+    connection.execute(("PRAGMA max_page_count = " + std::to_string(options_.max_file_bytes / page_bytes)).c_str());
+  }
+  if (options_.epoch == incarnation::renew) {
+    const std::string fresh = random_epoch();
+    statement(connection, "UPDATE meta SET value = ?1 WHERE name = 'epoch'").run(std::string_view(fresh));
+  }
+  epoch_ = connection.text("SELECT value FROM meta WHERE name = 'epoch'");
+  writer_ = std::make_unique<sqlite_writer>(connection);
+  if (epoch_.empty()) connection.fail_corrupt("the epoch is missing");
+  throw_if_failed(connection, path);
+}
+
+void core::open_reader() {
+  auto& connection = read_connection_;
+  connection.open(options_.path, SQLITE_OPEN_READONLY);
+  connection.execute("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+  connection.execute(("PRAGMA cache_size = -" + std::to_string(options_.cache_bytes / 1024)).c_str());
+  if (!connection.failed()) sqlite3_busy_timeout(connection.handle(), busy_timeout_ms);
+  reader_ = std::make_unique<sqlite_reader>(connection);
+  throw_if_failed(connection, options_.path);
+}
+
+void core::start() {
+  // Signals are the event loop's.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  writer_thread_ = std::thread(&core::write_loop, this);
+  reader_thread_ = std::thread(&core::read_loop, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(writer_thread_.native_handle(), "store-writer");
+  pthread_setname_np(reader_thread_.native_handle(), "store-reader");
+}
+
+// ---- on the event loop
+
+// At the end of the turn: whatever the other hosts append in this turn is handed over, and committed, together.
+void core::flush_later() {
+  if (std::exchange(flush_posted_, true)) return;
+  asio::post(executor_, flush_turn{shared_from_this()});
+}
+
+void core::flush() {
+  flush_posted_ = false;
+  if (!collected_writes_.empty()) writes_.push(std::exchange(collected_writes_, {}));
+  if (!collected_reads_.empty()) reads_.push(std::exchange(collected_reads_, {}));
+}
+
+void core::collect_end_of_reader(std::shared_ptr<job> end) {
+  flush();
+  end_of_reader_ = std::move(end);
+  reads_.finish();
+}
+
+void core::collect_end_of_writer(std::shared_ptr<job> end) {
+  flush();
+  end_of_writer_ = std::move(end);
+  writes_.finish();
+}
+
+void core::stop() {
+  closing_ = true;
+  writer_closing_ = true;
+  writes_.abort();
+  reads_.abort();
+  if (writer_thread_.joinable()) writer_thread_.join();
+  if (reader_thread_.joinable()) reader_thread_.join();
+  refuse(collected_writes_, errc::shutting_down);
+  refuse(collected_reads_, errc::shutting_down);
+}
+
+template <class Jobs>
+void core::answer(Jobs& jobs) {
+  if (jobs.empty()) return;
+  completions done(executor_, jobs);
+  // Requests are freed where they were made.
+  jobs.clear();
+  asio::post(executor_, std::move(done));
+}
+
+template <class Jobs>
+void core::refuse(Jobs& jobs, errc reason) {
+  for (const auto& job : jobs) job->refuse(reason);
+  answer(jobs);
+}
+
+// ---- on the threads
+
+void core::report_failure(sqlite_connection& connection) {
+  if (options_.on_failure) asio::post(executor_, failure_report{options_.on_failure, connection.reason(), connection.message()});
+}
+
+void core::write_loop() {
+  using state = work_queue<write_job>::state;
+  const auto busy_checkpoint_pages = static_cast<std::int64_t>(options_.checkpoint_bytes / page_bytes);
+  for (;;) {
+    const auto patience = writer_->pages_to_checkpoint() >= quiet_checkpoint_pages ? std::optional(quiet_before_checkpoint) : std::nullopt;
+    std::size_t bytes = 0;
+    const auto fits = [&](const write_job& job) { return (bytes += job.weight_bytes()) <= max_transaction_bytes; };
+    auto [what, jobs] = writes_.take(patience, fits);
+    if (what == state::finished || what == state::aborted) {
+      refuse(jobs, errc::shutting_down);
+      break;
+    }
+    if (what == state::work) write_together(jobs);
+    if (what == state::idle || writer_->pages_to_checkpoint() >= busy_checkpoint_pages) writer_->checkpoint();
+  }
+  if (end_of_writer_) writer_->checkpoint_and_truncate();
+  writer_.reset();
+  write_connection_.close();
+  lock_.reset();
+  std::vector<std::shared_ptr<job>> end;
+  if (end_of_writer_) end.push_back(std::move(end_of_writer_));
+  answer(end);
+}
+
+void core::write_together(work_queue<write_job>::jobs& jobs) {
+  writer_->begin();
+  for (const auto& job : jobs) {
+    if (writer_->failed()) break;
+    job->run(*writer_);
+  }
+  if (writer_->commit()) return answer(jobs);
+  const errc reason = write_connection_.reason();
+  report_failure(write_connection_);
+  write_connection_.clear_failure();
+  refuse(jobs, reason);
+}
+
+void core::read_loop() {
+  using state = work_queue<read_job>::state;
+  for (;;) {
+    std::size_t count = 0;
+    const auto fits = [&](const read_job&) { return ++count <= max_reads_together; };
+    auto [what, jobs] = reads_.take(std::nullopt, fits);
+    if (what == state::work) {
+      read_together(jobs);
+      continue;
+    }
+    refuse(jobs, errc::shutting_down);
+    break;
+  }
+  reader_.reset();
+  read_connection_.close();
+  std::vector<std::shared_ptr<job>> end;
+  if (end_of_reader_) end.push_back(std::move(end_of_reader_));
+  answer(end);
+}
+
+void core::read_together(work_queue<read_job>::jobs& jobs) {
+  reader_->begin();
+  for (const auto& job : jobs) {
+    job->run(*reader_);
+    if (!read_connection_.failed()) continue;
+    job->refuse(read_connection_.reason());
+    report_failure(read_connection_);
+    read_connection_.clear_failure();
+    reader_->end();
+    reader_->begin();
+  }
+  reader_->end();
+  read_connection_.clear_failure();
+  answer(jobs);
+}
+
+// ---- coroutines
+
+struct collect_job {
+  template <class Handler, class Job>
+  void operator()(Handler&& handler, core* parts, std::shared_ptr<Job> job) const {
+    job->waiting = std::make_unique<handler_waiter<std::decay_t<Handler>>>(std::forward<Handler>(handler));
+    parts->collect(std::move(job));
+  }
+};
+
+struct collect_end {
+  template <class Handler>
+  void operator()(Handler&& handler, core* parts, void (core::*collect)(std::shared_ptr<job>)) const {
+    auto end = std::make_shared<end_job>();
+    end->waiting = std::make_unique<handler_waiter<std::decay_t<Handler>>>(std::forward<Handler>(handler));
+    (parts->*collect)(std::move(end));
+  }
+};
+
+template <class Job>
+asio::awaitable<void> perform(std::shared_ptr<core> parts, std::shared_ptr<Job> job) {
+  using kind = std::conditional_t<std::is_base_of_v<write_job, Job>, write_job, read_job>;
+  std::shared_ptr<kind> work = job;
+  if (const auto reason = parts->refusal(*work)) {
+    job->refuse(*reason);
+    co_return;
+  }
+  ++parts->waiting;
+  auto done =
+      asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_job(), asio::use_awaitable, parts.get(), std::move(work));
+  co_await std::move(done);
+  --parts->waiting;
+}
+
+asio::awaitable<void> core::close() {
+  auto self = shared_from_this();
+  if (std::exchange(closing_, true)) co_return;
+  // The reader first: cursors that wait for a count still have to be written.
+  auto reader_ended =
+      asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, this, &core::collect_end_of_reader);
+  co_await std::move(reader_ended);
+  reader_thread_.join();
+  writer_closing_ = true;
+  auto writer_ended =
+      asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, this, &core::collect_end_of_writer);
+  co_await std::move(writer_ended);
+  writer_thread_.join();
+}
+
+class sqlite_store final : public record_store {
+ public:
+  explicit sqlite_store(std::shared_ptr<core> parts) : core_(std::move(parts)), epoch_(core_->epoch()) {}
+  ~sqlite_store() override { core_->stop(); }
+
+  const std::string& epoch() const noexcept override { return epoch_; }
+
+  asio::awaitable<result<append_result>> append(std::vector<record_append> records) override {
+    auto work = std::make_shared<append_job>(std::move(records));
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<record_head>> head(record_key record) override {
+    auto work = make_read(&sqlite_reader::head, std::move(record));
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<stored_entry>>> read_record(record_key record, std::uint64_t after, std::size_t max_bytes) override {
+    auto work = make_read(&sqlite_reader::read_record, std::move(record), after, max_bytes);
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<stored_entry>>> read_stream(record_key record, stream_kind stream, std::uint64_t from,
+                                                                 std::uint64_t to, std::size_t max_bytes) override {
+    auto work = make_read(&sqlite_reader::read_stream, std::move(record), stream, from, to, max_bytes);
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream, std::uint64_t seq) override {
+    auto work = make_read(&sqlite_reader::read_about, std::move(record), stream, seq);
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::optional<command_record>>> find_command(std::string actor, uuid_bytes id) override {
+    auto work = make_read(&sqlite_reader::find_command, std::move(actor), id);
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<record_key>>> records_of(std::string person) override {
+    auto work = make_read(&sqlite_reader::records_of, std::move(person));
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<cursor>>> cursors_of(std::string person, std::vector<record_key> records) override {
+    auto work = make_read(&sqlite_reader::cursors_of, std::move(person), std::move(records));
+    co_await perform(core_, work);
+    co_return std::move(work->answer);
+  }
+
+  asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
+    // The store may be gone when this coroutine goes on.
+    auto parts = core_;
+    auto work = std::make_shared<move_job>(std::move(moves));
+    for (int attempt = 0;; ++attempt) {
+      const bool deferred = attempt < max_deferred_counts && !parts->closing();
+      work->policy = deferred ? long_counts::deferred : long_counts::immediate;
+      co_await perform(parts, work);
+      if (work->answer.has_error()) co_return work->answer.error();
+      if (auto* cursors = std::get_if<std::vector<cursor>>(&*work->answer)) co_return std::move(*cursors);
+      auto counting = make_read(&sqlite_reader::count_own, std::move(std::get<std::vector<own_count>>(*work->answer)));
+      co_await perform(parts, counting);
+      // Without a reader, at the very end, the writer counts.
+      if (counting->answer.has_value()) work->counted = std::move(*counting->answer);
+      if (counting->answer.has_error() && !parts->closing()) co_return counting->answer.error();
+    }
+  }
+
+  asio::awaitable<void> close() override { return core_->close(); }
+
+ private:
+  std::shared_ptr<core> core_;
+  std::string epoch_;
+};
+
+}  // namespace
+
+std::unique_ptr<record_store> open_sqlite(asio::any_io_executor executor, sqlite_options options) {
+  auto parts = std::make_shared<core>(std::move(executor), std::move(options));
+  parts->start();
+  return std::make_unique<sqlite_store>(std::move(parts));
+}
+
+}  // namespace careteam::store

@@ -1,0 +1,547 @@
+#include "coordination/record_host.hpp"
+
+#include <openssl/evp.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "coordination/people.hpp"
+#include "runtime/log.hpp"
+
+namespace careteam::coordination {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr std::size_t load_page_bytes = 1024 * 1024;  // Entries read at once while a record is loaded.
+constexpr int max_attempts = 64;                      // Conflicts in a row before a batch gives up: somebody else always wins, so this is a bug.
+constexpr auto longest_boundary_wait = std::chrono::hours(1);  // The wall clock may be set meanwhile: look again.
+
+std::string answer_key(const std::string& actor, const store::uuid_bytes& id) {
+  std::string key(reinterpret_cast<const char*>(id.data()), id.size());
+  key += actor;
+  return key;
+}
+
+bool parse(const store::stored_entry& stored, v1::Entry& entry) {
+  return entry.ParseFromArray(stored.bytes.data(), static_cast<int>(stored.bytes.size())) && entry.seq() == stored.seq &&
+         static_cast<store::stream_kind>(entry.stream()) == stored.stream;
+}
+
+bool changes_audience(const v1::Entry& entry) {
+  switch (entry.fact_case()) {
+    case v1::Entry::kMemberAdded:
+    case v1::Entry::kMemberEnded:
+    case v1::Entry::kRoleChanged:
+    case v1::Entry::kMembershipDetailed:
+    case v1::Entry::kRecordOpened:
+    case v1::Entry::kPersonEnrolled:
+    case v1::Entry::kPersonSuspended:
+    case v1::Entry::kPersonReinstated: return true;
+    default: return false;
+  }
+}
+
+care::refusal try_later() {
+  auto why = care::refuse(care::code::unavailable, "", "the store cannot be written now; nothing has happened; try again");
+  why.retry_after_ms = 1000;
+  return why;
+}
+
+care::refusal other_command() {
+  return care::refuse(care::code::already_exists, "commandId", "this commandId was used for another command");
+}
+
+}  // namespace
+
+host_metrics host_metrics::in(runtime::metrics_registry& registry) {
+  return {registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "committed"}}),
+          registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "refused"}}),
+          registry.add_counter("careteam_commit_conflicts_total", "Batches that were decided again because another writer was first."),
+          registry.add_counter("careteam_store_failures_total", "Requests that the store could not carry out."),
+          registry.add_counter("careteam_entries_total", "Entries committed."),
+          registry.add_histogram("careteam_commit_seconds", "From the decision of a batch to its being on disk.", runtime::latency_buckets())};
+}
+
+store::uuid_bytes digest_of(const v1::Command& command) {
+  static const EVP_MD* const sha256 = EVP_sha256();
+  unsigned char whole[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  const std::string bytes = command.SerializeAsString();
+  if (EVP_Digest(bytes.data(), bytes.size(), whole, &size, sha256, nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
+  store::uuid_bytes digest;
+  std::copy_n(whole, digest.size(), digest.begin());
+  return digest;
+}
+
+struct record_host::batch {
+  struct refused {
+    std::size_t command;
+    care::refusal why;
+  };
+  struct accepted {
+    std::size_t command;
+    care::place where;
+    care::facts entries;
+  };
+  std::vector<submission> commands;
+  std::vector<noted> notes;
+  std::vector<char> answered;  ///< By command: it has its answer already.
+  std::vector<refused> refusals;
+  std::vector<accepted> acceptances;
+  std::vector<std::pair<std::size_t, std::size_t>> twins;  ///< The same command sent twice in one batch: (second, first).
+  std::array<std::shared_ptr<stream_batch>, care::stream_count> streams;
+  std::vector<shared_batch> order;
+  std::vector<v1::Entry> audience_changes;
+  std::uint64_t expected_version = 0;
+  std::size_t entry_count = 0;
+  std::set<std::string> members_touched;
+  care::instant now;
+
+  void start_over(std::uint64_t version, care::instant at) {
+    refusals.clear();
+    acceptances.clear();
+    twins.clear();
+    streams = {};
+    order.clear();
+    audience_changes.clear();
+    members_touched.clear();
+    expected_version = version;
+    entry_count = 0;
+    now = at;
+  }
+};
+
+record_host::record_host(host_environment& environment, std::string patient_id)
+    : environment_(environment),
+      patient_id_(std::move(patient_id)),
+      key_(care::record_key(patient_id_)),
+      state_(patient_id_),
+      boundary_(environment.executor) {}
+
+void record_host::submit(submission what) {
+  if (mailbox_.size() >= max_waiting_per_record) {
+    auto why = care::refuse(care::code::resource_exhausted, "", "too much is waiting on this record; try again");
+    why.retry_after_ms = 500;
+    what.answer(what, {std::move(why), {}});
+    return;
+  }
+  mailbox_.emplace_back(std::move(what));
+  wake();
+}
+
+void record_host::note(care::facts entries, v1::Author author, std::function<void(error_code)> done) {
+  mailbox_.emplace_back(noted{std::move(entries), std::move(author), std::move(done)});
+  wake();
+}
+
+void record_host::when_settled(std::function<void(error_code)> what) {
+  if (loaded_ && !running_) {
+    what({});
+    return;
+  }
+  mailbox_.emplace_back(visit{std::move(what)});
+  wake();
+}
+
+void record_host::refresh() {
+  if (!loaded_ && !running_) return;  // Whoever loads it reads everything.
+  mailbox_.emplace_back(reread{});
+  wake();
+}
+
+void record_host::wake() {
+  if (running_) return;
+  running_ = true;
+  asio::co_spawn(environment_.executor, run(), [self = shared_from_this()](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);  // A bug: the process stops.
+  });
+}
+
+asio::awaitable<void> record_host::run() {
+  while (!mailbox_.empty()) {
+    if (!loaded_) {
+      const error_code failed = co_await load();
+      if (failed) {
+        runtime::log_error("record_not_loaded", {{"record", key_}, {"error", failed}});
+        environment_.metrics.store_failures.increment();
+        auto waiting = std::exchange(mailbox_, {});
+        for (auto& one : waiting) {
+          if (auto* command = std::get_if<submission>(&one)) command->answer(*command, {try_later(), {}});
+          if (auto* entries = std::get_if<noted>(&one)) entries->done(failed);
+          if (auto* asking = std::get_if<visit>(&one)) asking->what(failed);
+        }
+        continue;
+      }
+    }
+    co_await take_batch();
+  }
+  running_ = false;
+}
+
+asio::awaitable<error_code> record_host::load() {
+  auto head = co_await environment_.store.head(key_);
+  if (!head) co_return head.error();
+  care::record_state fresh(patient_id_);
+  snapshot_version_ = 0;
+  if (head->snapshot_version > 0) {
+    if (auto snapshot = care::from_snapshot(head->snapshot); snapshot && snapshot->version == head->snapshot_version) {
+      fresh = std::move(*snapshot);
+      snapshot_version_ = head->snapshot_version;
+    } else {
+      runtime::log_warning("snapshot_not_used", {{"record", key_}, {"version", head->snapshot_version}});
+    }
+  }
+  while (fresh.version < head->version) {
+    auto page = co_await environment_.store.read_record(key_, fresh.version, load_page_bytes);
+    if (!page) co_return page.error();
+    if (page->empty()) co_return make_error_code(store::errc::corrupt);
+    v1::Entry entry;
+    for (const auto& stored : *page) {
+      if (fresh.version == head->version) break;  // A later commit: it will be read when its turn comes.
+      if (!parse(stored, entry) || !v1::Stream_IsValid(entry.stream()) || entry.patient_id() != patient_id_ ||
+          entry.seq() != fresh.stream(entry.stream()).head + 1) {
+        runtime::log_error("entry_not_readable", {{"record", key_}, {"stream", stored.stream}, {"seq", stored.seq}});
+        co_return make_error_code(store::errc::corrupt);
+      }
+      care::apply(fresh, entry);
+    }
+  }
+  care::forget_settled(fresh.chat);
+  state_ = std::move(fresh);
+  for (std::size_t i = 0; i < care::stream_count; ++i) {
+    durable_[i].head = state_.streams[i].head;
+    durable_[i].authored = state_.streams[i].authored;
+    durable_[i].chain = {};
+  }
+  for (const auto& stream : head->streams) {
+    if (stream.stream < care::stream_count) durable_[stream.stream].chain = stream.chain;
+  }
+  loaded_ = true;
+  arm_boundary();
+  co_return error_code{};
+}
+
+asio::awaitable<error_code> record_host::catch_up_listeners() {
+  std::array<std::uint64_t, care::stream_count> told{};
+  for (std::size_t i = 0; i < care::stream_count; ++i) told[i] = durable_[i].head;
+  loaded_ = false;
+  if (const error_code failed = co_await load()) co_return failed;
+  std::vector<shared_batch> batches;
+  for (std::size_t i = 0; i < care::stream_count; ++i) {
+    while (told[i] < durable_[i].head) {
+      auto page = co_await environment_.store.read_stream(key_, static_cast<store::stream_kind>(i), told[i] + 1, durable_[i].head, load_page_bytes);
+      if (!page) co_return page.error();
+      if (page->empty()) co_return make_error_code(store::errc::corrupt);
+      auto missed = std::make_shared<stream_batch>(static_cast<v1::Stream>(i), told[i] + 1);
+      for (const auto& stored : *page) missed->add_encoded(stored.bytes);
+      told[i] += page->size();
+      batches.push_back(std::move(missed));
+    }
+  }
+  if (environment_.listener && !batches.empty()) {
+    environment_.listener->committed(*this, batches);
+    environment_.listener->audience_changed(*this);
+  }
+  co_return error_code{};
+}
+
+asio::awaitable<void> record_host::take_batch() {
+  batch work;
+  bool read_again = false;
+  std::vector<visit> visits;
+  while (!mailbox_.empty() && work.commands.size() + work.notes.size() < max_batch_commands) {
+    auto& front = mailbox_.front();
+    if (auto* command = std::get_if<submission>(&front)) work.commands.push_back(std::move(*command));
+    if (auto* entries = std::get_if<noted>(&front)) work.notes.push_back(std::move(*entries));
+    if (auto* asking = std::get_if<visit>(&front)) visits.push_back(std::move(*asking));
+    read_again |= std::holds_alternative<reread>(front);
+    mailbox_.pop_front();
+  }
+  work.answered.assign(work.commands.size(), 0);
+  if (read_again) {
+    const error_code failed = co_await catch_up_listeners();
+    if (failed) runtime::log_error("record_not_refreshed", {{"record", key_}, {"error", failed}});
+  }
+  for (auto& asking : visits) asking.what(loaded_ ? error_code{} : make_error_code(store::errc::unavailable));
+  if (work.commands.empty() && work.notes.empty()) co_return;
+
+  for (int attempt = 0; attempt < max_attempts; ++attempt) {
+    error_code failed;
+    if (!loaded_) failed = co_await catch_up_listeners();
+    if (!failed) failed = co_await page_in(work);
+    if (failed) break;
+    decide_all(work);
+    const bool done = co_await commit(work);
+    if (done) co_return;
+    environment_.metrics.conflicts.increment();
+  }
+  environment_.metrics.store_failures.increment();
+  for (std::size_t i = 0; i < work.commands.size(); ++i) {
+    if (!work.answered[i]) work.commands[i].answer(work.commands[i], {try_later(), {}});
+  }
+  for (auto& entries : work.notes) entries.done(make_error_code(store::errc::unavailable));
+}
+
+asio::awaitable<error_code> record_host::page_in(batch& work) {
+  care::forget_settled(state_.chat);
+  for (std::size_t i = 0; i < work.commands.size(); ++i) {
+    if (work.answered[i]) continue;
+    for (const care::place at : care::references(state_.chat, work.commands[i].command)) {
+      if (at.seq > state_.stream(at.stream).head) continue;
+      auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
+      if (!stored) co_return stored.error();
+      std::vector<v1::Entry> entries(stored->size());
+      for (std::size_t k = 0; k < entries.size(); ++k) {
+        if (!parse((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
+      }
+      care::page_in(state_.chat, at, entries);
+    }
+  }
+  co_return error_code{};
+}
+
+void record_host::decide_all(batch& work) {
+  const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
+  work.start_over(state_.version, now);
+  std::unordered_map<std::string, std::size_t> in_batch;
+  for (std::size_t i = 0; i < work.commands.size(); ++i) {
+    if (work.answered[i]) continue;
+    auto& one = work.commands[i];
+    const auto key = answer_key(one.who.person_id, one.id);
+    if (const auto known = answers_.find(key); known != answers_.end()) {
+      if (known->second.digest == one.digest) {
+        work.acceptances.push_back({i, known->second.where, {}});
+      } else {
+        work.refusals.push_back({i, other_command()});
+      }
+      continue;
+    }
+    if (const auto [first, fresh] = in_batch.try_emplace(key, i); !fresh) {
+      if (work.commands[first->second].digest == one.digest) {
+        work.twins.emplace_back(i, first->second);
+      } else {
+        work.refusals.push_back({i, other_command()});
+      }
+      continue;
+    }
+    const bool stat = one.command.post_message().priority() == v1::PRIORITY_STAT;
+    care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour};
+    if (stat) with.stat_in_last_hour = environment_.directory.stat_in_last_hour(one.who.person_id, now);
+    auto decided = care::decide(state_, one.command, one.who, with);
+    if (!decided) {
+      work.refusals.push_back({i, std::move(decided.error())});
+      continue;
+    }
+    if (stat) environment_.directory.note_stat(one.who.person_id, now);
+    care::place where;
+    for (const auto& entry : *decided) {
+      if (where.seq != 0) break;
+      if (entry.stream() != v1::STREAM_AUDIT) where = {entry.stream(), entry.seq()};
+    }
+    add_entries(work, *decided);
+    work.acceptances.push_back({i, where, std::move(*decided)});
+  }
+  for (auto& entries : work.notes) {
+    if (!state_.exists()) continue;
+    care::stamp(state_, entries.entries, entries.author, now);
+    add_entries(work, entries.entries);
+  }
+}
+
+void record_host::add_entries(batch& work, care::facts& entries) {
+  for (const auto& entry : entries) {
+    care::apply(state_, entry);
+    auto& stream = work.streams[static_cast<std::size_t>(entry.stream())];
+    if (!stream) {
+      stream = std::make_shared<stream_batch>(entry.stream(), entry.seq());
+      work.order.push_back(stream);
+    }
+    stream->add(entry);
+    ++work.entry_count;
+    if (changes_audience(entry)) work.audience_changes.push_back(entry);
+    if (entry.has_member_added()) work.members_touched.insert(entry.member_added().person_id());
+    if (entry.has_member_ended()) work.members_touched.insert(entry.member_ended().person_id());
+  }
+}
+
+asio::awaitable<bool> record_host::commit(batch& work) {
+  co_await answer_refused(work);
+  if (work.entry_count == 0 && work.acceptances.empty() && work.twins.empty()) {
+    for (auto& entries : work.notes) entries.done(make_error_code(store::errc::unavailable));
+    co_return true;
+  }
+  store::record_append append;
+  append.record = key_;
+  append.expected_version = work.expected_version;
+  append.entries.reserve(work.entry_count);
+  append.commands.reserve(work.acceptances.size());
+  // Entries take versions in the order of the list: the order of their decisions, which is also each stream's order.
+  std::array<std::size_t, care::stream_count> next{};
+  const auto add = [&](const v1::Entry& entry) {
+    const auto index = static_cast<std::size_t>(entry.stream());
+    append.entries.push_back({static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry), entry.author().person_id(),
+                              work.streams[index]->entry(next[index]++)});
+  };
+  for (const auto& one : work.acceptances) {
+    for (const auto& entry : one.entries) add(entry);
+  }
+  for (const auto& entries : work.notes) {
+    if (state_.exists() && !entries.entries.empty() && entries.entries.front().seq() != 0) {
+      for (const auto& entry : entries.entries) add(entry);
+    }
+  }
+  for (const auto& one : work.acceptances) {
+    const auto& what = work.commands[one.command];
+    if (answers_.contains(answer_key(what.who.person_id, what.id))) continue;
+    append.commands.push_back({what.who.person_id, what.id, what.digest, static_cast<store::stream_kind>(one.where.stream), one.where.seq});
+  }
+  for (const auto& person : work.members_touched) {
+    bool member = false;
+    for (const auto& m : state_.team.members) member |= m.person_id == person && (!m.end || work.now < *m.end);
+    append.memberships.push_back({person, member});
+  }
+  if (state_.version - snapshot_version_ >= environment_.snapshot_every) append.snapshot = care::to_snapshot(state_);
+  const bool snapshot = append.snapshot.has_value();
+  append.keep_alive = std::make_shared<std::vector<shared_batch>>(work.order);
+  if (append.entries.empty() && append.commands.empty()) {
+    finish(work, {});
+    co_return true;
+  }
+
+  const auto started = std::chrono::steady_clock::now();
+  std::vector<store::record_append> request;
+  request.push_back(std::move(append));
+  auto appended = co_await environment_.store.append(std::move(request));
+  if (!appended) {
+    runtime::log_error("append_failed", {{"record", key_}, {"error", appended.error()}});
+    loaded_ = false;
+    environment_.metrics.store_failures.increment();
+    for (const auto& one : work.acceptances) work.commands[one.command].answer(work.commands[one.command], {try_later(), {}});
+    for (const auto& [second, first] : work.twins) work.commands[second].answer(work.commands[second], {try_later(), {}});
+    for (auto& entries : work.notes) entries.done(appended.error());
+    co_return true;
+  }
+  if (const auto* done = std::get_if<store::committed>(&*appended)) {
+    environment_.metrics.commit_seconds.observe(std::chrono::steady_clock::now() - started);
+    if (snapshot) snapshot_version_ = state_.version;
+    finish(work, *done);
+    co_return true;
+  }
+  loaded_ = false;  // The state ran ahead of the store.
+  if (const auto* known = std::get_if<store::duplicates>(&*appended)) {
+    for (const auto& command : known->known) {
+      for (std::size_t i = 0; i < work.commands.size(); ++i) {
+        auto& one = work.commands[i];
+        if (work.answered[i] || one.id != command.id || one.who.person_id != command.actor) continue;
+        work.answered[i] = 1;
+        const care::place where{static_cast<v1::Stream>(command.stream), command.seq};
+        if (one.digest == command.digest) {
+          one.answer(one, {where, {}});
+        } else {
+          one.answer(one, {other_command(), {}});
+        }
+      }
+    }
+  }
+  co_return false;
+}
+
+asio::awaitable<void> record_host::answer_refused(batch& work) {
+  for (auto& [index, why] : work.refusals) {
+    auto& one = work.commands[index];
+    work.answered[index] = 1;
+    // A command that was carried out before, and would be refused now, still gets its first answer.
+    auto known = co_await environment_.store.find_command(one.who.person_id, one.id);
+    command_answer answer{std::move(why), {}};
+    if (!known) {
+      answer.result = try_later();
+    } else if (known->has_value()) {
+      const auto& before = **known;
+      if (before.digest == one.digest) {
+        answer.result = care::place{static_cast<v1::Stream>(before.stream), before.seq};
+      } else {
+        answer.result = other_command();
+      }
+    }
+    if (!answer.result) environment_.metrics.refused.increment();
+    one.answer(one, std::move(answer));
+  }
+  work.refusals.clear();
+}
+
+void record_host::finish(batch& work, const store::committed& done) {
+  for (const auto& one : work.order) {
+    auto& durable = durable_[static_cast<std::size_t>(one->stream())];
+    durable.head = one->last_seq();
+  }
+  if (!done.heads.empty()) {
+    for (const auto& head : done.heads.front()) {
+      if (head.stream < care::stream_count) durable_[head.stream].chain = head.chain;
+    }
+  }
+  const auto count = [&](const care::facts& entries) {
+    for (const auto& entry : entries) {
+      if (!entry.author().person_id().empty()) ++durable_[static_cast<std::size_t>(entry.stream())].authored[entry.author().person_id()];
+    }
+  };
+  for (const auto& one : work.acceptances) count(one.entries);
+  for (const auto& entries : work.notes) {
+    if (state_.exists()) count(entries.entries);
+  }
+  environment_.metrics.entries.increment(work.entry_count);
+  environment_.metrics.committed.increment(work.acceptances.size());
+  care::forget_settled(state_.chat);
+
+  std::unordered_map<std::size_t, care::place> answers;
+  for (auto& one : work.acceptances) {
+    auto& what = work.commands[one.command];
+    if (!work.twins.empty()) answers.emplace(one.command, one.where);
+    remember(what, one.where);
+    what.answer(what, {one.where, std::move(one.entries)});
+  }
+  for (const auto& [second, first] : work.twins) {
+    auto& what = work.commands[second];
+    if (const auto at = answers.find(first); at != answers.end()) {
+      what.answer(what, {at->second, {}});
+    } else {
+      what.answer(what, {try_later(), {}});  // The first of the two was refused; this one may be sent again.
+    }
+  }
+  if (environment_.listener) {
+    if (!work.order.empty()) environment_.listener->committed(*this, work.order);
+    if (!work.audience_changes.empty()) {
+      arm_boundary();
+      environment_.listener->audience_changed(*this);
+    }
+  }
+  for (auto& entries : work.notes) {
+    entries.done(state_.exists() ? error_code{} : make_error_code(store::errc::unavailable));
+  }
+}
+
+void record_host::remember(const submission& what, care::place where) {
+  auto key = answer_key(what.who.person_id, what.id);
+  if (!answers_.try_emplace(key, remembered{what.digest, where}).second) return;
+  answer_order_.push_back(std::move(key));
+  if (answer_order_.size() > remembered_answers) {
+    answers_.erase(answer_order_.front());
+    answer_order_.pop_front();
+  }
+}
+
+void record_host::arm_boundary() {
+  const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
+  const auto next = state_.team.next_boundary(now);
+  boundary_.cancel();
+  if (!next) return;
+  boundary_.expires_after(std::min<std::chrono::steady_clock::duration>(*next - now, longest_boundary_wait));
+  boundary_.async_wait([weak = weak_from_this()](error_code failed) {
+    const auto self = weak.lock();
+    if (failed || !self) return;
+    if (self->environment_.listener) self->environment_.listener->audience_changed(*self);
+    self->arm_boundary();
+  });
+}
+
+}  // namespace careteam::coordination

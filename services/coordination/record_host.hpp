@@ -1,0 +1,162 @@
+// The host of one record: takes everything that is asked of it, decides it against the evolving state, appends what came out as one batch,
+// and only then answers and hands the entries on. The same for a patient's record and the organisation's.
+//
+// Runs on the event loop. One append is in flight per record, so there are no locks; when an append fails the state is read from the store again.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <variant>
+
+#include "care/record.hpp"
+#include "coordination/stream_batch.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/metrics.hpp"
+#include "store/store.hpp"
+
+namespace careteam::coordination {
+
+class record_host;
+class people;
+
+/// The answer to a command: where its first entry is, or why there is none.
+struct command_answer {
+  care::outcome<care::place> result;
+  /// The command's own entries; empty when it had nothing to change or was carried out before.
+  std::vector<v1::Entry> entries;
+};
+
+/// A command on its way.
+struct submission {
+  v1::Command command;
+  care::actor who;
+  store::uuid_bytes id{};
+  store::uuid_bytes digest{};
+  /// Called once, on the event loop, after the commit or the refusal. Must not throw.
+  std::function<void(const submission&, command_answer)> answer;
+};
+
+/// What tells one command's body from another's (F3): the first half of the SHA-256 of its encoding.
+store::uuid_bytes digest_of(const v1::Command& command);
+
+/// Who is told what was committed: the gateway's hub.
+class commit_listener {
+ public:
+  virtual ~commit_listener() = default;
+  /// Entries that are on disk, in order, each stream's as one batch.
+  virtual void committed(record_host& host, const std::vector<shared_batch>& batches) = 0;
+  /// Who may read what may have changed: the roster, a period's boundary, or an account.
+  virtual void audience_changed(record_host& host) = 0;
+};
+
+/// What is on disk of a stream, for the people who read it.
+struct durable_stream {
+  std::uint64_t head = 0;
+  store::chain_value chain{};
+  std::unordered_map<std::string, std::uint64_t> authored;
+};
+
+struct host_metrics {
+  runtime::counter& committed;
+  runtime::counter& refused;
+  runtime::counter& conflicts;
+  runtime::counter& store_failures;
+  runtime::counter& entries;
+  runtime::histogram& commit_seconds;
+  static host_metrics in(runtime::metrics_registry& registry);
+};
+
+/// What all hosts share.
+struct host_environment {
+  boost::asio::any_io_executor executor;
+  store::record_store& store;
+  const runtime::clock& clock;
+  people& directory;
+  host_metrics metrics;
+  std::uint64_t snapshot_every = 256;
+  std::uint32_t stat_per_hour = 5;
+  commit_listener* listener = nullptr;
+};
+
+inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".
+inline constexpr std::size_t max_batch_commands = 4'096;       ///< Commands decided in one commit: bounds the memory and time of a batch.
+inline constexpr std::size_t remembered_answers = 512;         ///< Answers at hand for commands that are sent twice; the store knows all.
+
+class record_host : public std::enable_shared_from_this<record_host> {
+ public:
+  record_host(host_environment& environment, std::string patient_id);
+
+  const std::string& patient_id() const { return patient_id_; }
+  const store::record_key& key() const { return key_; }
+
+  /// Takes a command; its answer comes later.
+  void submit(submission what);
+  /// Appends entries of the server's own (sessions, refusals) to the record; `done` hears whether they are on disk. Entries to a record that
+  /// does not exist are dropped with an error.
+  void note(care::facts entries, v1::Author author, std::function<void(boost::system::error_code)> done);
+  /// Calls `what` when the record is loaded and nothing is in flight: what it then sees is on disk.
+  void when_settled(std::function<void(boost::system::error_code)> what);
+  /// Another writer committed (an import, another gateway): read on and hand over what is new.
+  void refresh();
+
+  /// The state. Only inside when_settled or a commit_listener's call is all of it on disk.
+  const care::record_state& state() const { return state_; }
+  const durable_stream& durable(v1::Stream stream) const { return durable_[static_cast<std::size_t>(stream)]; }
+  bool exists() const { return state_.exists(); }
+  bool idle() const { return !running_ && mailbox_.empty(); }
+
+  /// How many sessions look at this record; a record that nobody looks at may be unloaded.
+  std::size_t readers = 0;
+
+ private:
+  struct noted {
+    care::facts entries;
+    v1::Author author;
+    std::function<void(boost::system::error_code)> done;
+  };
+  struct visit {
+    std::function<void(boost::system::error_code)> what;
+  };
+  struct reread {};
+  using item = std::variant<submission, noted, visit, reread>;
+  /// One batch between decision and commit.
+  struct batch;
+
+  void wake();
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<boost::system::error_code> load();
+  boost::asio::awaitable<boost::system::error_code> catch_up_listeners();
+  boost::asio::awaitable<void> take_batch();
+  boost::asio::awaitable<boost::system::error_code> page_in(batch& work);
+  boost::asio::awaitable<bool> commit(batch& work);
+  boost::asio::awaitable<void> answer_refused(batch& work);
+  void decide_all(batch& work);
+  void add_entries(batch& work, care::facts& entries);
+  void finish(batch& work, const store::committed& done);
+  void remember(const submission& what, care::place where);
+  void arm_boundary();
+
+  host_environment& environment_;
+  std::string patient_id_;
+  store::record_key key_;
+  care::record_state state_;
+  std::array<durable_stream, care::stream_count> durable_;
+  std::uint64_t snapshot_version_ = 0;
+  bool loaded_ = false;
+  bool running_ = false;
+  std::deque<item> mailbox_;
+  struct remembered {
+    store::uuid_bytes digest;
+    care::place where;
+  };
+  std::unordered_map<std::string, remembered> answers_;
+  std::deque<std::string> answer_order_;
+  boost::asio::steady_timer boundary_;
+};
+
+}  // namespace careteam::coordination

@@ -1,0 +1,31 @@
+#include "coordination/record_hosts.hpp"
+
+#include <algorithm>
+
+namespace careteam::coordination {
+
+std::shared_ptr<record_host> record_hosts::find_or_make(const std::string& patient_id) {
+  if (const auto at = hosts_.find(patient_id); at != hosts_.end()) return at->second;
+  unload_some();
+  auto host = std::make_shared<record_host>(environment_, patient_id);
+  hosts_.emplace(patient_id, host);
+  return host;
+}
+
+std::shared_ptr<record_host> record_hosts::find(const std::string& patient_id) const {
+  const auto at = hosts_.find(patient_id);
+  return at == hosts_.end() ? nullptr : at->second;
+}
+
+bool record_hosts::idle() const {
+  return std::all_of(hosts_.begin(), hosts_.end(), [](const auto& one) { return one.second->idle(); });
+}
+
+void record_hosts::unload_some() {
+  // Amortised: looked for only each time another thousand was loaded.
+  const auto unread = [](const auto& one) { return one.second->readers == 0 && one.second->idle() && one.second.use_count() == 1; };
+  if (hosts_.size() < max_unread_hosts || hosts_.size() % max_unread_hosts != 0) return;
+  std::erase_if(hosts_, [&](const auto& one) { return !one.first.empty() && unread(one); });
+}
+
+}  // namespace careteam::coordination

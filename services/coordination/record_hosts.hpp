@@ -1,0 +1,34 @@
+// The records at work in this process: found by patient, loaded when first asked for, unloaded when nobody looks at them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "coordination/record_host.hpp"
+
+namespace careteam::coordination {
+
+inline constexpr std::size_t max_unread_hosts = 1'000;  ///< Records kept loaded that no session looks at.
+
+class record_hosts {
+ public:
+  explicit record_hosts(host_environment environment) : environment_(std::move(environment)) {}
+
+  /// The record's host; makes one when there is none. An empty patient: the organisation.
+  std::shared_ptr<record_host> find_or_make(const std::string& patient_id);
+  /// The record's host when it is at work.
+  std::shared_ptr<record_host> find(const std::string& patient_id) const;
+  void set_listener(commit_listener* listener) { environment_.listener = listener; }
+  host_environment& environment() { return environment_; }
+  std::size_t size() const { return hosts_.size(); }
+  /// Nothing waits and nothing is in flight anywhere.
+  bool idle() const;
+
+ private:
+  void unload_some();
+  host_environment environment_;
+  std::unordered_map<std::string, std::shared_ptr<record_host>> hosts_;
+};
+
+}  // namespace careteam::coordination

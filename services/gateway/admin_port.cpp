@@ -1,0 +1,70 @@
+#include "gateway/admin_port.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+namespace careteam::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+constexpr auto request_deadline = std::chrono::seconds(5);
+constexpr std::uint32_t max_admin_header_bytes = 8 * 1024;
+
+http::response<http::string_body> answer_to(const http::request<http::empty_body>& request, const admin_page& page) {
+  http::response<http::string_body> answer(http::status::ok, 11);
+  answer.set(http::field::content_type, "text/plain; charset=utf-8");
+  answer.set(http::field::cache_control, "no-store");
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    answer.result(http::status::method_not_allowed);
+    answer.set(http::field::allow, "GET, HEAD");
+  } else if (request.target() == "/livez") {
+    answer.body() = "live\n";
+  } else if (request.target() == "/readyz") {
+    const auto state = page.ready();
+    answer.result(state.ready ? http::status::ok : http::status::service_unavailable);
+    answer.body() = state.text;
+  } else if (request.target() == "/metrics") {
+    answer.set(http::field::content_type, std::string(runtime::metrics_content_type));
+    answer.body() = page.metrics.exposition();
+  } else {
+    answer.result(http::status::not_found);
+    answer.body() = "here are /livez, /readyz and /metrics\n";
+  }
+  answer.keep_alive(false);
+  answer.prepare_payload();
+  if (request.method() == http::verb::head) answer.body().clear();
+  return answer;
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_admin(loop_socket accepted, const admin_page& page) {
+  constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+  asio::steady_timer deadline(accepted.get_executor(), request_deadline);
+  // Weakly: a deadline that has passed already may run after this coroutine has ended.
+  auto socket = std::make_shared<loop_socket>(std::move(accepted));
+  deadline.async_wait([weak = std::weak_ptr(socket)](boost::system::error_code cancelled) {
+    const auto late = weak.lock();
+    boost::system::error_code ignored;
+    if (!cancelled && late) late->close(ignored);
+  });
+  beast::flat_buffer buffer;
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(max_admin_header_bytes);
+  parser.body_limit(0);
+  const auto [failed, size] = co_await http::async_read_header(*socket, buffer, parser, no_throw);
+  if (!failed) {
+    auto answer = answer_to(parser.get(), page);
+    (void)co_await http::async_write(*socket, answer, no_throw);
+  }
+  deadline.cancel();
+  boost::system::error_code ignored;
+  socket->shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+}
+
+}  // namespace careteam::gateway

@@ -1,0 +1,279 @@
+#include "gateway/hub.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "runtime/log.hpp"
+
+namespace careteam::gateway {
+namespace {
+
+constexpr auto receipt_gathering = std::chrono::seconds(1);  // Receipts tell how far people have come, not each step.
+
+}  // namespace
+
+gateway_metrics gateway_metrics::in(runtime::metrics_registry& registry) {
+  return {registry.add_gauge("careteam_sessions", "Open sessions."),
+          registry.add_counter("careteam_frames_received_total", "WebSocket messages received."),
+          registry.add_counter("careteam_messages_sent_total", "WebSocket messages sent."),
+          registry.add_counter("careteam_deliveries_total", "Entries handed to sessions."),
+          registry.add_counter("careteam_bad_frames_total", "Frames that could not be read."),
+          registry.add_counter("careteam_slow_consumers_total", "Connections that were closed because they did not read."),
+          registry.add_counter("careteam_tokens_refused_total", "Tokens that were refused."),
+          registry.add_counter("careteam_upgrades_refused_total", "HTTP requests that did not become a WebSocket.")};
+}
+
+hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& tokens, const runtime::config& settings, gateway_metrics metrics)
+    : hosts_(hosts),
+      tokens_(tokens),
+      settings_(settings),
+      metrics_(metrics),
+      cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
+      deadline_timer_(hosts.environment().executor),
+      receipt_timer_(hosts.environment().executor) {}
+
+void hub::committed(coordination::record_host& host, const std::vector<coordination::shared_batch>& batches) {
+  const auto at = rooms_.find(&host);
+  if (at == rooms_.end()) return;
+  for (const auto& batch : batches) {
+    for (attachment* one : at->second.attachments) one->owner->deliver(*one, batch);
+  }
+}
+
+void hub::audience_changed(coordination::record_host& host) {
+  if (host.patient_id().empty()) organization_changed();
+  const auto at = rooms_.find(&host);
+  if (at != rooms_.end()) {
+    const auto attachments = at->second.attachments;  // A session may end while it reconsiders.
+    for (attachment* one : attachments) one->owner->reconsider(*one);
+  }
+  // People who are connected and joined just now.
+  const auto t = instant();
+  std::set<std::string_view> joined;
+  for (const auto* m : host.state().team.at(t)) joined.insert(m->person_id);
+  for (const auto person : joined) {
+    const auto sessions = by_person_.find(std::string(person));
+    if (sessions == by_person_.end()) continue;
+    const auto connected = sessions->second;
+    for (session* one : connected) {
+      if (one->opened() && !one->find_attachment(host.patient_id())) one->follow(host.shared_from_this());
+    }
+  }
+}
+
+void hub::organization_changed() {
+  std::vector<session*> suspended;
+  const auto& accounts = directory().accounts();
+  for (const auto& [person, sessions] : by_person_) {
+    if (!accounts.active(person)) suspended.insert(suspended.end(), sessions.begin(), sessions.end());
+  }
+  for (session* one : suspended) one->end(v1::CLOSE_CODE_SUSPENDED);
+}
+
+void hub::cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) {
+  static constexpr std::string_view prefix = "patient/";
+  for (std::size_t i = 0; i < cursors.size() && i < moves.size(); ++i) {
+    const auto& cursor = cursors[i];
+    const std::string patient = cursor.record.starts_with(prefix) ? cursor.record.substr(prefix.size()) : std::string();
+    const auto stream = static_cast<v1::Stream>(cursor.stream);
+    const auto host = hosts_.find(patient);
+    if (!host) continue;
+    if (moves[i].read > 0 || moves[i].displayed > 0) {
+      if (const auto sessions = by_person_.find(cursor.person); sessions != by_person_.end()) {
+        for (session* one : sessions->second) {
+          attachment* at = one->find_attachment(patient);
+          if (!at || !at->stream(stream).readable) continue;
+          at->cursors[static_cast<std::size_t>(stream)] = cursor;
+          const auto access = one->access(*at, stream);
+          v1::CursorState state;
+          state.set_patient_id(patient);
+          state.set_stream(stream);
+          state.set_displayed(cursor.displayed);
+          state.set_read(cursor.read);
+          state.set_unread(access.unread());
+          one->send(v1::ServerFrame::kCursorsFieldNumber, state);
+        }
+      }
+    }
+    const auto at = rooms_.find(host.get());
+    if (at == rooms_.end()) continue;
+    auto& receipt = at->second.receipts[{stream, cursor.person}];
+    const auto received = std::max(receipt.received, std::max(moves[i].received, cursor.displayed));
+    if (received == receipt.received && cursor.displayed == receipt.displayed) continue;
+    receipt.received = received;
+    receipt.displayed = cursor.displayed;
+    receipt.changed = true;
+    if (receipt_rooms_.empty()) {
+      receipt_timer_.expires_after(receipt_gathering);
+      receipt_timer_.async_wait([this](boost::system::error_code failed) {
+        if (!failed) flush_receipts();
+      });
+    }
+    receipt_rooms_.insert(host.get());
+  }
+}
+
+void hub::flush_receipts() {
+  const auto rooms = std::exchange(receipt_rooms_, {});
+  const auto t = instant();
+  for (const auto* host : rooms) {
+    const auto at = rooms_.find(host);
+    if (at == rooms_.end()) continue;
+    for (auto& [whose, receipt] : at->second.receipts) {
+      if (!std::exchange(receipt.changed, false)) continue;
+      const auto& [stream, person] = whose;
+      v1::Receipt told;
+      told.set_patient_id(host->patient_id());
+      told.set_stream(stream);
+      told.set_person_id(person);
+      told.set_received(receipt.received);
+      told.set_displayed(receipt.displayed);
+      const bool about_staff = care::is_staff(host->state().team, person, t);
+      for (attachment* one : at->second.attachments) {
+        if (one->owner->person() == person || !one->stream(stream).readable || (about_staff && !one->staff)) continue;
+        one->owner->send(v1::ServerFrame::kReceiptsFieldNumber, told);
+      }
+    }
+  }
+}
+
+void hub::tell_receipts(session& one, const attachment& at) {
+  const auto room = rooms_.find(at.host.get());
+  if (room == rooms_.end()) return;
+  const auto t = instant();
+  for (const auto& [whose, receipt] : room->second.receipts) {
+    const auto& [stream, person] = whose;
+    if (person == one.person() || !at.stream(stream).readable) continue;
+    if (!at.staff && care::is_staff(at.host->state().team, person, t)) continue;
+    v1::Receipt told;
+    told.set_patient_id(at.host->patient_id());
+    told.set_stream(stream);
+    told.set_person_id(person);
+    told.set_received(receipt.received);
+    told.set_displayed(receipt.displayed);
+    one.send(v1::ServerFrame::kReceiptsFieldNumber, told);
+  }
+}
+
+void hub::presence_changed(const std::string& person, v1::PresenceState::State state) {
+  v1::PresenceState told;
+  told.set_person_id(person);
+  told.set_state(state);
+  const auto t = instant();
+  std::set<session*> heard;  // Once each, however many records are shared.
+  for (const auto& [host, room] : rooms_) {
+    if (!host->state().team.on_team(person, t)) continue;
+    for (attachment* one : room.attachments) {
+      if (one->staff && one->owner->opened() && one->owner->person() != person) heard.insert(one->owner);
+    }
+  }
+  for (session* one : heard) one->send(v1::ServerFrame::kPresenceFieldNumber, told);
+}
+
+void hub::presence_reset() {
+  for (const auto& [host, room] : rooms_) {
+    for (attachment* one : room.attachments) {
+      if (one->owner->opened()) tell_presence(*one->owner, *one);
+    }
+  }
+}
+
+void hub::tell_presence(session& one, const attachment& at) {
+  if (!at.staff) return;  // Patients never see staff's online state (F9).
+  std::set<std::string_view> told;
+  for (const auto* m : at.host->state().team.at(instant())) {
+    if (m->person_id == one.person() || !told.insert(m->person_id).second) continue;
+    v1::PresenceState state;
+    state.set_person_id(m->person_id);
+    state.set_state(presence_.state(m->person_id));
+    one.send(v1::ServerFrame::kPresenceFieldNumber, state);
+  }
+}
+
+bool hub::enter(session& one) {
+  auto& sessions = by_person_[one.person()];
+  if (sessions.size() >= settings_.server.max_connections_per_person) return false;
+  sessions.push_back(&one);
+  ++session_count_;
+  metrics_.sessions.set(static_cast<std::int64_t>(session_count_));
+  presence_.arrived(one.person());
+  return true;
+}
+
+void hub::leave(session& one) {
+  const auto at = by_person_.find(one.person());
+  if (at == by_person_.end() || std::erase(at->second, &one) == 0) return;
+  if (at->second.empty()) by_person_.erase(at);
+  --session_count_;
+  metrics_.sessions.set(static_cast<std::int64_t>(session_count_));
+  presence_.left(one.person());
+}
+
+void hub::join(attachment& at) {
+  rooms_[at.host.get()].attachments.push_back(&at);
+  ++at.host->readers;
+}
+
+void hub::part(attachment& at) {
+  const auto room = rooms_.find(at.host.get());
+  if (room == rooms_.end() || std::erase(room->second.attachments, &at) == 0) return;
+  --at.host->readers;
+  if (room->second.attachments.empty()) rooms_.erase(room);
+}
+
+void hub::watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one) {
+  const bool first = deadlines_.empty() || when < deadlines_.begin()->first;
+  deadlines_.emplace(when, std::move(one));
+  if (first) arm_watch();
+}
+
+void hub::arm_watch() {
+  if (deadlines_.empty()) return;
+  deadline_timer_.expires_at(deadlines_.begin()->first);
+  deadline_timer_.async_wait([this](boost::system::error_code failed) {
+    if (failed) return;
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<std::weak_ptr<session>> due;
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      due.push_back(std::move(deadlines_.begin()->second));
+      deadlines_.erase(deadlines_.begin());
+    }
+    for (const auto& weak : due) {
+      if (const auto one = weak.lock()) one->on_deadline();
+    }
+    arm_watch();
+  });
+}
+
+void hub::flush_later(std::weak_ptr<session> one, transport& to) {
+  to_flush_.emplace_back(std::move(one), &to);
+  if (std::exchange(flush_posted_, true)) return;
+  // Posted: everything else that is ready in this turn adds to the same messages first.
+  boost::asio::post(hosts_.environment().executor, [this] { flush(); });
+}
+
+void hub::flush() {
+  flush_posted_ = false;
+  flushing_.swap(to_flush_);
+  for (const auto& [weak, to] : flushing_) {
+    const auto one = weak.lock();
+    if (!one) continue;
+    one->flushed();
+    to->output_ready();
+  }
+  flushing_.clear();
+}
+
+void hub::drain(std::chrono::milliseconds within) {
+  std::vector<session*> all;
+  for (const auto& [person, sessions] : by_person_) all.insert(all.end(), sessions.begin(), sessions.end());
+  // Spread evenly over the time given: nobody comes at the same moment, whatever the order of the map is.
+  std::chrono::milliseconds after{0};
+  const auto step = all.empty() ? within : std::max<std::chrono::milliseconds>(within / all.size(), std::chrono::milliseconds(1));
+  for (session* one : all) {
+    one->drain(std::chrono::milliseconds(100) + after);
+    after = (after + step) % (within + std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace careteam::gateway

@@ -1,0 +1,112 @@
+// The delivery hub: which sessions look at which record, and what they are told. Runs on the event loop.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "coordination/cursor_desk.hpp"
+#include "coordination/people.hpp"
+#include "coordination/record_hosts.hpp"
+#include "gateway/session.hpp"
+#include "runtime/config.hpp"
+
+namespace careteam::gateway {
+
+/// Where the hub learns who is connected anywhere, and tells who is connected here.
+struct presence_port {
+  std::function<void(const std::string& person)> arrived = [](const std::string&) {};
+  std::function<void(const std::string& person)> left = [](const std::string&) {};
+  std::function<v1::PresenceState::State(const std::string& person)> state = [](const std::string&) { return v1::PresenceState::STATE_UNKNOWN; };
+};
+
+struct gateway_metrics {
+  runtime::gauge& sessions;
+  runtime::counter& frames_in;
+  runtime::counter& messages_out;
+  runtime::counter& deliveries;
+  runtime::counter& bad_frames;
+  runtime::counter& slow_consumers;
+  runtime::counter& refused_tokens;
+  runtime::counter& refused_upgrades;
+  static gateway_metrics in(runtime::metrics_registry& registry);
+};
+
+class hub : public coordination::commit_listener, public coordination::cursor_listener {
+ public:
+  hub(coordination::record_hosts& hosts, const identity::token_verifier& tokens, const runtime::config& settings, gateway_metrics metrics);
+
+  // From the record hosts.
+  void committed(coordination::record_host& host, const std::vector<coordination::shared_batch>& batches) override;
+  void audience_changed(coordination::record_host& host) override;
+  // From the cursor desk.
+  void cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) override;
+  // From presence.
+  void set_presence(presence_port port) { presence_ = std::move(port); }
+  void presence_changed(const std::string& person, v1::PresenceState::State state);
+  /// Everything that was told about presence is void: tell it anew.
+  void presence_reset();
+
+  // From the sessions.
+  /// False: the person has as many connections as allowed.
+  bool enter(session& one);
+  void leave(session& one);
+  void join(attachment& at);
+  void part(attachment& at);
+  void tell_presence(session& one, const attachment& at);
+  void tell_receipts(session& one, const attachment& at);
+  void watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one);
+  /// Writes what sessions are owed, once per turn of the event loop.
+  void flush_later(std::weak_ptr<session> one, transport& to);
+
+  coordination::record_hosts& hosts() { return hosts_; }
+  coordination::people& directory() { return hosts_.environment().directory; }
+  coordination::cursor_desk& cursors() { return cursor_desk_; }
+  store::record_store& store() { return hosts_.environment().store; }
+  const boost::asio::any_io_executor& executor() { return hosts_.environment().executor; }
+  const identity::token_verifier& tokens() const { return tokens_; }
+  const runtime::config& settings() const { return settings_; }
+  gateway_metrics& metrics() { return metrics_; }
+  std::chrono::system_clock::time_point now() const { return hosts_.environment().clock.now(); }
+  care::instant instant() const { return std::chrono::floor<std::chrono::microseconds>(now()); }
+
+  std::size_t session_count() const { return session_count_; }
+  /// Tells every session to come back later, each at another time.
+  void drain(std::chrono::milliseconds within);
+
+ private:
+  struct receipt_row {
+    std::uint64_t received = 0, displayed = 0;
+    bool changed = false;
+  };
+  struct record_room {
+    std::vector<attachment*> attachments;
+    std::map<std::pair<v1::Stream, std::string>, receipt_row> receipts;
+  };
+  void organization_changed();
+  void flush();
+  void arm_watch();
+  void flush_receipts();
+
+  coordination::record_hosts& hosts_;
+  const identity::token_verifier& tokens_;
+  const runtime::config& settings_;
+  gateway_metrics metrics_;
+  coordination::cursor_desk cursor_desk_;
+  presence_port presence_;
+  std::unordered_map<const coordination::record_host*, record_room> rooms_;
+  std::unordered_map<std::string, std::vector<session*>> by_person_;
+  std::size_t session_count_ = 0;
+  std::vector<std::pair<std::weak_ptr<session>, transport*>> to_flush_, flushing_;
+  bool flush_posted_ = false;
+  std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<session>> deadlines_;
+  boost::asio::steady_timer deadline_timer_;
+  boost::asio::steady_timer receipt_timer_;
+  std::set<const coordination::record_host*> receipt_rooms_;
+};
+
+}  // namespace careteam::gateway

@@ -1,0 +1,543 @@
+#include "gateway/session.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "care/wellformed.hpp"
+#include "gateway/hub.hpp"
+#include "runtime/log.hpp"
+#include "runtime/uuid.hpp"
+
+namespace careteam::gateway {
+namespace {
+
+constexpr std::array all_streams{v1::STREAM_SHARED, v1::STREAM_CLINICAL, v1::STREAM_SUPPORT, v1::STREAM_AUDIT, v1::STREAM_ORGANIZATION};
+
+bool is_device_id(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+  });
+}
+
+}  // namespace
+
+session::session(hub& the_hub, transport& to, subprotocol form)
+    : hub_(the_hub),
+      transport_(to),
+      form_(form),
+      outbox_(form),
+      id_(runtime::uuid_text(runtime::generate_uuid7(the_hub.now()))),
+      room_(the_hub.executor()) {}
+
+session::~session() = default;
+
+void session::on_message(std::string_view bytes) {
+  if (phase_ == phase::ended) return;
+  hub_.metrics().frames_in.increment();
+  v1::ClientFrame frame;
+  bad_frame bad;
+  if (!decode(form_, bytes, frame, bad)) {
+    hub_.metrics().bad_frames.increment();
+    if (phase_ == phase::waiting_for_hello) {
+      end(v1::CLOSE_CODE_MALFORMED);
+      return;
+    }
+    refuse(bad.id, std::move(bad.why));
+    if (++bad_frames_ >= max_bad_frames) end(v1::CLOSE_CODE_MALFORMED);
+    return;
+  }
+  if (phase_ == phase::waiting_for_hello && !frame.has_hello()) {
+    end(v1::CLOSE_CODE_OUT_OF_ORDER);
+    return;
+  }
+  switch (frame.frame_case()) {
+    case v1::ClientFrame::kHello: on_hello(std::move(*frame.mutable_hello())); break;
+    case v1::ClientFrame::kCommand: on_command(std::move(*frame.mutable_command())); break;
+    case v1::ClientFrame::kCursor: on_cursor(frame.cursor()); break;
+    case v1::ClientFrame::kFetch: on_fetch(frame.fetch()); break;
+    case v1::ClientFrame::FRAME_NOT_SET: break;
+  }
+}
+
+void session::end(v1::CloseCode code) {
+  if (phase_ == phase::ended) return;
+  phase_ = phase::ended;
+  room_.cancel();
+  transport_.close(code);
+}
+
+void session::on_disconnected() {
+  phase_ = phase::ended;
+  room_.cancel();
+  write_refusals();
+  for (auto& at : attachments_) release(*at);
+  attachments_.clear();
+  if (!person_.empty()) hub_.leave(*this);
+}
+
+void session::on_written() { room_.cancel(); }
+
+void session::on_deadline() {
+  if (phase_ == phase::waiting_for_hello) {
+    end(v1::CLOSE_CODE_HELLO_TIMEOUT);
+  } else if (phase_ != phase::ended && hub_.now() >= expires_) {
+    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+  }
+}
+
+void session::drain(std::chrono::milliseconds reconnect_after) {
+  if (phase_ == phase::ended) return;
+  v1::Drain notice;
+  notice.set_reconnect_after_ms(static_cast<std::uint32_t>(reconnect_after.count()));
+  send(v1::ServerFrame::kDrainFieldNumber, notice);
+  end(v1::CLOSE_CODE_DRAINING);
+}
+
+// --- Hello ---
+
+void session::on_hello(v1::Hello hello) {
+  auto who = hub_.tokens().verify(hello.token(), hub_.now());
+  if (!who) {
+    hub_.metrics().refused_tokens.increment();
+    runtime::log_info("token_refused", {{"session", id_}, {"reason", identity::name_of(who.error())}});
+    refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is refused: " + std::string(identity::name_of(who.error()))));
+    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+    return;
+  }
+  if (phase_ != phase::waiting_for_hello) {
+    renew(hello, *who);
+    return;
+  }
+  if (!is_device_id(hello.device_id())) {
+    refuse({}, care::refuse(care::code::invalid_argument, "hello.deviceId", "must be 1 to 64 of A-Z a-z 0-9 - . _"));
+    end(v1::CLOSE_CODE_MALFORMED);
+    return;
+  }
+  if (static_cast<std::size_t>(hello.resume_size()) > max_resume_positions) {
+    refuse({}, care::refuse(care::code::invalid_argument, "hello.resume", "too many positions"));
+    end(v1::CLOSE_CODE_MALFORMED);
+    return;
+  }
+  if (!hub_.directory().accounts().active(who->subject)) {
+    end(v1::CLOSE_CODE_SUSPENDED);
+    return;
+  }
+  person_ = who->subject;
+  device_ = hello.device_id();
+  acting_role_ = hello.acting_role();
+  expires_ = who->expires_at;
+  if (!hub_.enter(*this)) {
+    person_.clear();
+    end(v1::CLOSE_CODE_TOO_MANY);
+    return;
+  }
+  phase_ = phase::opening;
+  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  boost::asio::co_spawn(hub_.executor(), open(shared_from_this(), std::move(hello)), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+void session::renew(const v1::Hello& hello, const identity::principal& who) {
+  if (who.subject != person_) {
+    refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is another person's"));
+    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+    return;
+  }
+  expires_ = who.expires_at;
+  acting_role_ = hello.acting_role();
+  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  v1::Welcome renewed;
+  renewed.set_session_id(id_);
+  renewed.set_person_id(person_);
+  renewed.set_epoch(hub_.store().epoch());
+  care::set_timestamp(*renewed.mutable_time(), hub_.instant());
+  care::set_timestamp(*renewed.mutable_token_expires(), std::chrono::floor<std::chrono::microseconds>(expires_));
+  renewed.set_max_frame_bytes(static_cast<std::uint32_t>(hub_.settings().server.max_frame_bytes));
+  outbox_.cut();
+  send(v1::ServerFrame::kWelcomeFieldNumber, renewed);
+  outbox_.cut();
+}
+
+boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<session> self, v1::Hello hello) {
+  epoch_matches_ = hello.epoch() == hub_.store().epoch();
+  for (const auto& position : hello.resume()) {
+    auto& seq = resume_[{position.patient_id(), position.stream()}];
+    seq = std::max(seq, position.seq());
+  }
+  auto records = co_await hub_.store().records_of(person_);
+  if (!records || records->size() > max_records_per_person) {
+    runtime::log_error("session_not_opened", {{"session", id_}, {"person", person_}});
+    end(v1::CLOSE_CODE_INTERNAL);
+    co_return;
+  }
+  auto cursors = co_await hub_.store().cursors_of(person_, *records);
+  if (!cursors) {
+    runtime::log_error("session_not_opened", {{"session", id_}, {"person", person_}, {"error", cursors.error()}});
+    end(v1::CLOSE_CODE_INTERNAL);
+    co_return;
+  }
+  for (auto& one : *cursors) loaded_cursors_[{one.record, one.stream}] = one;
+  static constexpr std::string_view prefix = "patient/";
+  opening_left_ = 2;  // The organisation, and this function itself.
+  for (const auto& record : *records) {
+    if (!record.starts_with(prefix)) continue;
+    ++opening_left_;
+    attach(hub_.hosts().find_or_make(record.substr(prefix.size())));
+  }
+  attach(hub_.hosts().find_or_make({}));
+  opened_one({});
+}
+
+void session::attach(std::shared_ptr<coordination::record_host> host) {
+  auto* asked = host.get();
+  asked->when_settled([weak = weak_from_this(), host = std::move(host)](boost::system::error_code failed) {
+    if (const auto self = weak.lock()) self->attached(host, failed);
+  });
+}
+
+attachment* session::make_attachment(const std::shared_ptr<coordination::record_host>& host) {
+  auto made = std::make_unique<attachment>();
+  made->host = host;
+  made->owner = this;
+  for (std::size_t i = 0; i < care::stream_count; ++i) {
+    const auto known = loaded_cursors_.find({host->key(), static_cast<store::stream_kind>(i)});
+    if (known != loaded_cursors_.end()) made->cursors[i] = known->second;
+  }
+  made->staff = host->patient_id().empty() || care::is_staff(host->state().team, person_, hub_.instant());
+  attachments_.push_back(std::move(made));
+  hub_.join(*attachments_.back());
+  return attachments_.back().get();
+}
+
+void session::attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed) {
+  if (phase_ != phase::opening) return;
+  if (failed) {
+    // One record that cannot be read is reported and left out; nobody else's sync fails for it.
+    opened_one({});
+    return;
+  }
+  const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
+  if (streams.empty()) {
+    opened_one({});
+    return;
+  }
+  attachment& at = *make_attachment(host);
+  for (const auto stream : streams) {
+    auto& one = at.stream(stream);
+    one.readable = true;
+    one.told_head = host->durable(stream).head;
+    const auto position = resume_.find({host->patient_id(), stream});
+    if (epoch_matches_ && position != resume_.end() && position->second <= one.told_head) one.next = position->second + 1;
+  }
+  audit_opened(at, streams, [weak = weak_from_this()](boost::system::error_code unwritten) {
+    if (const auto self = weak.lock()) self->opened_one(unwritten);
+  });
+}
+
+void session::audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done) {
+  care::facts entries;
+  auto& opened = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_session_opened();
+  opened.set_session_id(id_);
+  opened.set_device_id(device_);
+  for (const auto stream : streams) {
+    auto& after = *opened.add_after();
+    after.set_stream(stream);
+    after.set_seq(at.stream(stream).next - 1);
+  }
+  at.audited = true;
+  at.host->note(std::move(entries), author_on(at), std::move(done));
+}
+
+void session::audit_closed(attachment& at) {
+  if (!std::exchange(at.audited, false)) return;
+  care::facts entries;
+  auto& closed = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_session_closed();
+  closed.set_session_id(id_);
+  closed.set_device_id(device_);
+  for (const auto stream : all_streams) {
+    if (!at.stream(stream).readable) continue;
+    auto& delivered = *closed.add_delivered();
+    delivered.set_stream(stream);
+    delivered.set_seq(at.stream(stream).next - 1);
+  }
+  at.host->note(std::move(entries), author_on(at), [](boost::system::error_code) {});
+}
+
+void session::opened_one(boost::system::error_code failed) {
+  opening_failed_ |= static_cast<bool>(failed);
+  if (--opening_left_ > 0 || phase_ != phase::opening) return;
+  if (opening_failed_) {  // The audit could not be written: nothing is read.
+    refuse({}, care::refuse(care::code::unavailable, "", "the audit cannot be written now; try again"));
+    end(v1::CLOSE_CODE_INTERNAL);
+    return;
+  }
+  welcome();
+}
+
+v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const {
+  const auto& durable = at.host->durable(stream);
+  const auto& cursor = at.cursors[static_cast<std::size_t>(stream)];
+  const auto authored = durable.authored.find(person_);
+  const std::uint64_t own = authored == durable.authored.end() ? 0 : authored->second;
+  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, cursor.read);
+  const std::uint64_t own_after = own - std::min(own, cursor.read_own);
+  v1::StreamAccess access;
+  access.set_patient_id(at.host->patient_id());
+  access.set_stream(stream);
+  access.set_head(durable.head);
+  access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
+  access.set_read(cursor.read);
+  access.set_displayed(cursor.displayed);
+  access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
+  access.set_after(at.stream(stream).next - 1);
+  access.set_patient_name(at.host->state().team.patient_name);
+  access.set_may_post(care::may_post(at.host->state().team, person_, stream, hub_.instant()));
+  return access;
+}
+
+void session::welcome() {
+  phase_ = phase::open;
+  v1::Welcome message;
+  message.set_session_id(id_);
+  message.set_person_id(person_);
+  message.set_epoch(hub_.store().epoch());
+  care::set_timestamp(*message.mutable_time(), hub_.instant());
+  care::set_timestamp(*message.mutable_token_expires(), std::chrono::floor<std::chrono::microseconds>(expires_));
+  message.set_max_frame_bytes(static_cast<std::uint32_t>(hub_.settings().server.max_frame_bytes));
+  std::sort(attachments_.begin(), attachments_.end(),
+            [](const auto& one, const auto& other) { return one->host->patient_id() < other->host->patient_id(); });
+  std::vector<v1::Reset> resets;
+  for (const auto& at : attachments_) {
+    at->cleared = true;
+    for (const auto stream : all_streams) {
+      auto& one = at->stream(stream);
+      if (!one.readable) continue;
+      one.told_head = at->host->durable(stream).head;
+      *message.add_streams() = access(*at, stream);
+      const auto position = resume_.find({at->host->patient_id(), stream});
+      if (position == resume_.end() || position->second == 0 || one.next > 1) continue;
+      v1::Reset reset;
+      reset.set_patient_id(at->host->patient_id());
+      reset.set_stream(stream);
+      reset.set_reason(epoch_matches_ ? v1::Reset::REASON_POSITION : v1::Reset::REASON_EPOCH);
+      resets.push_back(std::move(reset));
+    }
+  }
+  send(v1::ServerFrame::kWelcomeFieldNumber, message);
+  for (const auto& reset : resets) send(v1::ServerFrame::kResetsFieldNumber, reset);
+  outbox_.cut();
+  for (const auto& at : attachments_) {
+    hub_.tell_presence(*this, *at);
+    hub_.tell_receipts(*this, *at);
+  }
+  resume_.clear();
+  loaded_cursors_.clear();
+  start_catch_up();
+}
+
+// --- delivery ---
+
+void session::mark() {
+  if (std::exchange(marked_, true)) return;
+  hub_.flush_later(weak_from_this(), transport_);
+}
+
+void session::send(int field, const google::protobuf::Message& value) {
+  if (phase_ == phase::ended) return;
+  outbox_.add(field, value);
+  mark();
+  check_queue();
+}
+
+void session::check_queue() {
+  if (phase_ == phase::ended || outbox_.bytes() <= hub_.settings().server.send_queue_bytes) return;
+  hub_.metrics().slow_consumers.increment();
+  phase_ = phase::ended;
+  room_.cancel();
+  outbox_.clear();
+  transport_.abandon(v1::CLOSE_CODE_SLOW_CONSUMER);
+}
+
+void session::deliver(attachment& at, const coordination::shared_batch& batch) {
+  auto& one = at.stream(batch->stream());
+  if (phase_ != phase::open || !one.readable || !one.live || batch->last_seq() < one.next) return;
+  if (batch->first_seq() != one.next) {  // Something was missed: read it from the store, in order.
+    one.live = false;
+    start_catch_up();
+    return;
+  }
+  one.next = batch->last_seq() + 1;
+  hub_.metrics().deliveries.increment(batch->size());
+  outbox_.add(*batch);
+  mark();
+  check_queue();
+}
+
+void session::settle_live(attachment& at, v1::Stream stream) {
+  auto& one = at.stream(stream);
+  one.live = true;
+  if (std::exchange(one.caught_up_told, true)) return;
+  v1::CaughtUp message;
+  message.set_patient_id(at.host->patient_id());
+  message.set_stream(stream);
+  message.set_seq(one.next - 1);
+  send(v1::ServerFrame::kCaughtUpFieldNumber, message);
+}
+
+bool session::next_behind(attachment*& at, v1::Stream& stream) {
+  for (const auto& one : attachments_) {
+    if (!one->cleared) continue;
+    for (const auto kind : all_streams) {
+      auto& followed = one->stream(kind);
+      if (!followed.readable || followed.live) continue;
+      if (followed.next > one->host->durable(kind).head) {
+        settle_live(*one, kind);
+        continue;
+      }
+      at = one.get();
+      stream = kind;
+      return true;
+    }
+  }
+  return false;
+}
+
+void session::start_catch_up() {
+  if (std::exchange(catching_up_, true)) return;
+  attachment* at = nullptr;
+  v1::Stream stream{};
+  if (!next_behind(at, stream)) {  // The common case of a reconnect: nothing was missed.
+    catching_up_ = false;
+    return;
+  }
+  boost::asio::co_spawn(hub_.executor(), catch_up(shared_from_this()), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<session> self) {
+  attachment* at = nullptr;
+  v1::Stream stream{};
+  while (phase_ == phase::open && next_behind(at, stream)) {
+    if (outbox_.bytes() > hub_.settings().server.send_queue_bytes / 2) {
+      room_.expires_at(std::chrono::steady_clock::time_point::max());
+      (void)co_await room_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      continue;
+    }
+    const auto host = at->host;
+    const auto from = at->stream(stream).next;
+    auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(stream), from, host->durable(stream).head,
+                                                  catch_up_page_bytes);
+    if (phase_ != phase::open) break;
+    if (!page || page->empty() || page->front().seq != from) {
+      runtime::log_error("catch_up_failed", {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
+      end(v1::CLOSE_CODE_INTERNAL);
+      break;
+    }
+    attachment* now = find_attachment(host->patient_id());  // Access may have ended meanwhile.
+    if (!now || !now->stream(stream).readable || now->stream(stream).live || now->stream(stream).next != from) continue;
+    coordination::stream_batch batch(stream, from);
+    for (const auto& stored : *page) batch.add_encoded(stored.bytes);
+    now->stream(stream).next = batch.last_seq() + 1;
+    hub_.metrics().deliveries.increment(batch.size());
+    outbox_.add(batch);
+    mark();
+  }
+  catching_up_ = false;
+}
+
+// --- access ---
+
+attachment* session::find_attachment(std::string_view patient_id) {
+  for (const auto& at : attachments_) {
+    if (at->host->patient_id() == patient_id) return at.get();
+  }
+  return nullptr;
+}
+
+v1::Author session::author_on(const attachment& at) const {
+  v1::Author author;
+  author.set_person_id(person_);
+  if (at.host->patient_id().empty()) {
+    author.set_role(v1::ROLE_ADMINISTRATOR);
+  } else {
+    for (const auto* m : at.host->state().team.at(hub_.instant())) {
+      if (m->person_id == person_) author.set_role(m->role);
+    }
+  }
+  return author;
+}
+
+void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {
+  for (const auto stream : streams) {
+    auto& one = at.stream(stream);
+    one = subscription{};
+    one.readable = true;
+    one.told_head = at.host->durable(stream).head;
+  }
+  if (phase_ == phase::open) {
+    outbox_.cut();
+    for (const auto stream : streams) send(v1::ServerFrame::kGainedFieldNumber, access(at, stream));
+    outbox_.cut();
+  }
+  at.cleared = false;
+  audit_opened(at, streams, [weak = weak_from_this(), patient = at.host->patient_id()](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (!self || self->phase_ != phase::open) return;
+    if (failed) {
+      self->end(v1::CLOSE_CODE_INTERNAL);
+    } else if (attachment* audited = self->find_attachment(patient)) {
+      audited->cleared = true;
+      self->start_catch_up();
+    }
+  });
+}
+
+void session::reconsider(attachment& at) {
+  if (phase_ == phase::ended) return;
+  const auto t = hub_.instant();
+  const auto readable = care::readable_streams(at.host->state(), hub_.directory().accounts(), person_, t);
+  at.staff = at.host->patient_id().empty() || care::is_staff(at.host->state().team, person_, t);
+  std::vector<v1::Stream> gained;
+  bool lost = false;
+  for (const auto stream : all_streams) {
+    const bool now = std::find(readable.begin(), readable.end(), stream) != readable.end();
+    auto& one = at.stream(stream);
+    if (now && !one.readable) gained.push_back(stream);
+    if (now || !one.readable) continue;
+    if (!std::exchange(lost, true)) audit_closed(at);
+    one = subscription{};
+    if (phase_ != phase::open) continue;
+    v1::StreamRevoked revoked;
+    revoked.set_patient_id(at.host->patient_id());
+    revoked.set_stream(stream);
+    outbox_.cut();
+    send(v1::ServerFrame::kRevokedFieldNumber, revoked);
+    outbox_.cut();
+  }
+  if (!gained.empty()) gain(at, gained);
+  if (readable.empty()) {
+    hub_.part(at);
+    std::erase_if(attachments_, [&](const auto& one) { return one.get() == &at; });
+  } else if (lost && gained.empty()) {
+    audit_opened(at, readable, [](boost::system::error_code) {});
+  }
+}
+
+void session::follow(const std::shared_ptr<coordination::record_host>& host) {
+  const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
+  if (streams.empty()) return;
+  attachment& at = *make_attachment(host);
+  gain(at, streams);
+  hub_.tell_presence(*this, at);
+}
+
+void session::release(attachment& at) {
+  audit_closed(at);
+  hub_.part(at);
+}
+
+}  // namespace careteam::gateway

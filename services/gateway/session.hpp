@@ -1,0 +1,162 @@
+// One device of one person: from Hello to the end. Knows nothing of sockets: frames come in, messages go out through the outbox, and a
+// transport is told when to write and when to close. Runs on the event loop.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordination/record_hosts.hpp"
+#include "gateway/frame_codec.hpp"
+#include "identity/token.hpp"
+
+namespace careteam::gateway {
+
+class hub;
+class session;
+
+/// What a session needs of its connection.
+class transport {
+ public:
+  virtual ~transport() = default;
+  /// The outbox has something. May be called often; the transport writes when it can.
+  virtual void output_ready() = 0;
+  /// Write what is owed, then close with this code. Nothing is read any more.
+  virtual void close(v1::CloseCode code) = 0;
+  /// Give up at once: the peer does not read.
+  virtual void abandon(v1::CloseCode code) = 0;
+};
+
+inline constexpr std::size_t max_records_per_person = 2'000;  ///< Records that one person's session follows.
+inline constexpr std::size_t max_resume_positions = 8'000;
+inline constexpr int max_bad_frames = 16;                     ///< Unreadable frames before the connection is closed.
+inline constexpr int max_fetches = 4;                         ///< FetchEntries of one session at a time.
+inline constexpr std::uint64_t max_fetch_entries = 1'001;
+inline constexpr std::size_t catch_up_page_bytes = 128 * 1024;
+
+/// A stream that a session follows.
+struct subscription {
+  bool readable = false;
+  bool live = false;         ///< Everything up to next - 1 was handed over, and new entries are handed over at once.
+  std::uint64_t next = 1;    ///< The next seq that this device is owed.
+  std::uint64_t told_head = 0;  ///< The head that Welcome or `gained` named: CaughtUp is due there.
+  bool caught_up_told = false;
+};
+
+/// A record that a session looks at.
+struct attachment {
+  std::shared_ptr<coordination::record_host> host;
+  session* owner = nullptr;
+  std::array<subscription, care::stream_count> streams;
+  std::array<store::cursor, care::stream_count> cursors;
+  bool staff = false;
+  bool audited = false;  ///< SessionOpened was written: SessionClosed will follow.
+  bool cleared = false;  ///< SessionOpened is on disk: nothing is read before.
+
+  subscription& stream(v1::Stream s) { return streams[static_cast<std::size_t>(s)]; }
+  const subscription& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
+};
+
+class session : public std::enable_shared_from_this<session> {
+ public:
+  session(hub& the_hub, transport& to, subprotocol form);
+  ~session();
+
+  /// A WebSocket message arrived.
+  void on_message(std::string_view bytes);
+  /// The transport is gone. Called once, last.
+  void on_disconnected();
+  /// The transport's queue has room again: a catch-up may go on.
+  void on_written();
+  /// No Hello in time, or the token expired.
+  void on_deadline();
+  /// The server goes away; come back after this long.
+  void drain(std::chrono::milliseconds reconnect_after);
+
+  outbox& out() { return outbox_; }
+  const std::string& person() const { return person_; }
+  const std::string& id() const { return id_; }
+  const std::string& device() const { return device_; }
+  bool opened() const { return phase_ == phase::open; }
+
+  // What the hub calls.
+  void flushed() { marked_ = false; }
+  void deliver(attachment& at, const coordination::shared_batch& batch);
+  /// Access may have changed: streams are gained, lost, or neither.
+  void reconsider(attachment& at);
+  /// The person joined a record that this session does not follow yet. Runs where the record is settled.
+  void follow(const std::shared_ptr<coordination::record_host>& host);
+  void end(v1::CloseCode code);
+  /// Adds a field of ServerFrame.
+  void send(int field, const google::protobuf::Message& value);
+  std::vector<std::unique_ptr<attachment>>& attachments() { return attachments_; }
+  attachment* find_attachment(std::string_view patient_id);
+  /// A stream as this session may see it now.
+  v1::StreamAccess access(const attachment& at, v1::Stream stream) const;
+
+ private:
+  enum class phase { waiting_for_hello, opening, open, ended };
+
+  void on_hello(v1::Hello hello);
+  void renew(const v1::Hello& hello, const identity::principal& who);
+  boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
+  void attach(std::shared_ptr<coordination::record_host> host);
+  void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
+  attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);
+  void gain(attachment& at, const std::vector<v1::Stream>& streams);
+  void release(attachment& at);
+  void opened_one(boost::system::error_code failed);
+  void welcome();
+  void resume(attachment& at);
+  void audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done);
+  void audit_closed(attachment& at);
+  void write_refusals();
+  void mark();
+
+  void on_command(v1::Command command);
+  void answer(const coordination::submission& what, coordination::command_answer answer);
+  void send_roster(const std::string& command_id, const std::string& patient_id, std::uint64_t since);
+  void on_cursor(const v1::CursorUpdate& cursor);
+  void on_fetch(const v1::FetchEntries& fetch);
+  boost::asio::awaitable<void> fetch(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host, v1::FetchEntries asked);
+  void refuse(const std::string& id, care::refusal why);
+  void audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code);
+
+  void start_catch_up();
+  boost::asio::awaitable<void> catch_up(std::shared_ptr<session> self);
+  void settle_live(attachment& at, v1::Stream stream);
+  bool next_behind(attachment*& at, v1::Stream& stream);
+  void check_queue();
+  v1::Author author_on(const attachment& at) const;
+
+  hub& hub_;
+  transport& transport_;
+  subprotocol form_;
+  outbox outbox_;
+  phase phase_ = phase::waiting_for_hello;
+  std::string id_, person_, device_;
+  v1::Role acting_role_ = v1::ROLE_UNSPECIFIED;
+  std::chrono::system_clock::time_point expires_{};
+  std::vector<std::unique_ptr<attachment>> attachments_;
+  std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
+  bool epoch_matches_ = true;
+  std::map<std::pair<store::record_key, store::stream_kind>, store::cursor> loaded_cursors_;
+  std::size_t opening_left_ = 0;
+  bool opening_failed_ = false;
+  int bad_frames_ = 0;
+  int fetches_ = 0;
+  bool catching_up_ = false;
+  bool marked_ = false;
+  boost::asio::steady_timer room_;
+  struct refused_access {
+    std::uint32_t unwritten = 0;
+    v1::Stream stream = v1::STREAM_UNSPECIFIED;
+  };
+  std::map<std::tuple<std::string, std::string, int>, refused_access> refusals_;
+};
+
+}  // namespace careteam::gateway

@@ -1,0 +1,225 @@
+// What a session is asked for: commands, positions, ranges to read again; and what is written down when it is refused.
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <limits>
+
+#include "care/wellformed.hpp"
+#include "gateway/hub.hpp"
+#include "gateway/session.hpp"
+#include "runtime/uuid.hpp"
+
+namespace careteam::gateway {
+
+void session::refuse(const std::string& id, care::refusal why) {
+  v1::Refused refused;
+  refused.set_command_id(id.substr(0, 64));
+  refused.set_code(static_cast<int>(why.code));
+  refused.set_field(std::move(why.field));
+  refused.set_message(std::move(why.message));
+  refused.set_confirm_token(std::move(why.confirm_token));
+  refused.set_retry_after_ms(why.retry_after_ms);
+  send(v1::ServerFrame::kRefusedFieldNumber, refused);
+}
+
+void session::on_command(v1::Command command) {
+  const auto id = runtime::parse_uuid7(command.command_id());
+  if (!id) {
+    refuse(command.command_id(), care::refuse(care::code::invalid_argument, "commandId", "must be a UUIDv7 in canonical form (RFC 9562)"));
+    return;
+  }
+  const bool organization = care::on_organization(command.action_case());
+  if (!organization && !care::is_fhir_id(command.patient_id())) {
+    refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - ."));
+    return;
+  }
+  if (organization && !command.patient_id().empty()) {
+    refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be empty for this command"));
+    return;
+  }
+  if (command.has_post_message()) {
+    const attachment* at = find_attachment(command.patient_id());
+    if (at && at->staff) {
+      auto token = hub_.directory().confirmation_needed(person_, command.patient_id(), command.confirm_patient(),
+                                                        hub_.settings().limits.wrong_patient_window, hub_.instant());
+      if (!token.empty()) {
+        auto why = care::refuse(care::code::failed_precondition, "confirmPatient",
+                                "your last message, moments ago, was about another patient: confirm that you mean this one");
+        why.confirm_token = std::move(token);
+        refuse(command.command_id(), std::move(why));
+        return;
+      }
+    }
+  }
+  coordination::submission what;
+  what.who = {person_, acting_role_, false};
+  what.id = *id;
+  what.digest = coordination::digest_of(command);
+  what.command = std::move(command);
+  what.answer = [weak = weak_from_this(), &directory = hub_.directory(), &clock = hub_.hosts().environment().clock](
+                    const coordination::submission& asked, coordination::command_answer given) {
+    if (given.result && !given.entries.empty() && asked.command.has_post_message()) {
+      directory.note_post(asked.who.person_id, asked.command.patient_id(), std::chrono::floor<std::chrono::microseconds>(clock.now()));
+    }
+    if (const auto self = weak.lock()) self->answer(asked, std::move(given));
+  };
+  hub_.hosts().find_or_make(what.command.patient_id())->submit(std::move(what));
+}
+
+void session::answer(const coordination::submission& what, coordination::command_answer given) {
+  const auto& command = what.command;
+  if (!given.result) {
+    const auto code = given.result.error().code;
+    if (code == care::code::permission_denied || code == care::code::not_found || code == care::code::unauthenticated) {
+      const auto stream = command.has_post_message() ? command.post_message().stream() : v1::STREAM_UNSPECIFIED;
+      audit_refusal(command.patient_id(), std::string(care::action_name(command.action_case())), stream, code);
+    }
+    refuse(command.command_id(), std::move(given.result.error()));
+    return;
+  }
+  v1::Committed committed;
+  committed.set_command_id(command.command_id());
+  committed.set_patient_id(command.patient_id());
+  committed.set_stream(given.result->stream);
+  committed.set_seq(given.result->seq);
+  send(v1::ServerFrame::kCommittedFieldNumber, committed);
+  if (command.has_view_roster()) {
+    std::uint64_t since = std::numeric_limits<std::uint64_t>::max();
+    if (!given.entries.empty()) since = given.entries.front().roster_viewed().since_version();
+    send_roster(command.command_id(), command.patient_id(), since);
+  }
+}
+
+void session::send_roster(const std::string& command_id, const std::string& patient_id, std::uint64_t since) {
+  const auto host = hub_.hosts().find_or_make(patient_id);
+  host->when_settled([weak = weak_from_this(), host, command_id, since](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (!self || failed) return;
+    auto roster = care::roster_view(host->state().team, since, self->hub_.instant());
+    roster.set_command_id(command_id);
+    self->send(v1::ServerFrame::kRostersFieldNumber, roster);
+  });
+}
+
+void session::on_cursor(const v1::CursorUpdate& cursor) {
+  attachment* at = phase_ == phase::open ? find_attachment(cursor.patient_id()) : nullptr;
+  if (!at || !at->stream(cursor.stream()).readable) {
+    refuse({}, care::no_such_stream("cursor.stream"));
+    return;
+  }
+  const auto handed = at->stream(cursor.stream()).next - 1;
+  for (const auto& [field, position] : {std::pair{"cursor.received", cursor.received()}, std::pair{"cursor.displayed", cursor.displayed()},
+                                        std::pair{"cursor.read", cursor.read()}}) {
+    if (position > handed) {
+      refuse({}, care::refuse(care::code::out_of_range, field, "is beyond what this connection was sent"));
+      return;
+    }
+  }
+  if (cursor.received() == 0 && cursor.displayed() == 0 && cursor.read() == 0) return;
+  hub_.cursors().move({at->host->key(), static_cast<store::stream_kind>(cursor.stream()), person_, device_, cursor.received(),
+                       cursor.displayed(), cursor.read()});
+}
+
+void session::on_fetch(const v1::FetchEntries& asked) {
+  if (asked.request_id().size() > 64) {
+    refuse({}, care::refuse(care::code::invalid_argument, "fetch.requestId", "is longer than 64 bytes"));
+    return;
+  }
+  attachment* at = phase_ == phase::open ? find_attachment(asked.patient_id()) : nullptr;
+  if (!at || !at->stream(asked.stream()).readable || !at->cleared) {
+    refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
+    return;
+  }
+  if (asked.from_seq() == 0 || asked.to_seq() < asked.from_seq() || asked.to_seq() - asked.from_seq() >= max_fetch_entries) {
+    refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "fetch.toSeq", "must be fromSeq to fromSeq + 1000, from 1"));
+    return;
+  }
+  if (asked.from_seq() > at->host->durable(asked.stream()).head) {
+    refuse(asked.request_id(), care::refuse(care::code::out_of_range, "fetch.fromSeq", "is beyond the stream's head"));
+    return;
+  }
+  if (fetches_ >= max_fetches) {
+    auto why = care::refuse(care::code::resource_exhausted, "fetch", "too many fetches at a time");
+    why.retry_after_ms = 200;
+    refuse(asked.request_id(), std::move(why));
+    return;
+  }
+  ++fetches_;
+  care::facts entries;
+  auto& read = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_history_read();
+  read.set_session_id(id_);
+  read.set_stream(asked.stream());
+  read.set_from_seq(asked.from_seq());
+  read.set_to_seq(asked.to_seq());
+  at->host->note(std::move(entries), author_on(*at), [self = shared_from_this(), host = at->host, asked](boost::system::error_code failed) {
+    if (failed) {
+      --self->fetches_;
+      self->refuse(asked.request_id(), care::refuse(care::code::unavailable, "", "the audit cannot be written now; try again"));
+      return;
+    }
+    boost::asio::co_spawn(self->hub_.executor(), self->fetch(self, host, asked), [](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
+  });
+}
+
+boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host,
+                                            v1::FetchEntries asked) {
+  const auto last = std::min(asked.to_seq(), host->durable(asked.stream()).head);
+  auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(asked.stream()), asked.from_seq(), last,
+                                                catch_up_page_bytes);
+  --fetches_;
+  attachment* at = find_attachment(host->patient_id());
+  if (phase_ != phase::open) co_return;
+  if (!at || !at->stream(asked.stream()).readable) {
+    refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
+    co_return;
+  }
+  v1::Fetched fetched;
+  fetched.set_request_id(asked.request_id());
+  if (page) {
+    for (const auto& stored : *page) {
+      if (!fetched.add_entries()->ParseFromArray(stored.bytes.data(), static_cast<int>(stored.bytes.size()))) page = make_error_code(store::errc::corrupt);
+      if (!page) break;
+    }
+  }
+  if (!page || page->empty()) {
+    refuse(asked.request_id(), care::refuse(care::code::unavailable, "", "the store cannot be read now; try again"));
+    co_return;
+  }
+  if (page->back().seq < last) fetched.set_next_seq(page->back().seq + 1);
+  send(v1::ServerFrame::kFetchedFieldNumber, fetched);
+}
+
+// --- audit of refusals ---
+
+void session::audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code) {
+  static constexpr std::size_t max_kinds = 256;
+  const auto key = std::make_tuple(patient_id, std::move(action), static_cast<int>(code));
+  if (refusals_.size() >= max_kinds && !refusals_.contains(key)) return;
+  const bool first = !refusals_.contains(key);
+  auto& kept = refusals_[key];
+  kept.stream = stream;
+  ++kept.unwritten;
+  if (first) write_refusals();  // The first one at once; repetitions are counted and written at the end.
+}
+
+void session::write_refusals() {
+  for (auto& [key, kept] : refusals_) {
+    if (kept.unwritten == 0) continue;
+    const auto& [patient, action, code] = key;
+    const auto host = hub_.hosts().find(patient);
+    if (!host) continue;
+    care::facts entries;
+    auto& refused = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_access_refused();
+    refused.set_session_id(id_);
+    refused.set_action(action);
+    refused.set_stream(kept.stream);
+    refused.set_code(code);
+    refused.set_times(std::exchange(kept.unwritten, 0));
+    v1::Author author;
+    author.set_person_id(person_);
+    host->note(std::move(entries), std::move(author), [](boost::system::error_code) {});
+  }
+}
+
+}  // namespace careteam::gateway

@@ -1,0 +1,70 @@
+#include "gateway/upgrade.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+namespace careteam::gateway {
+namespace {
+
+namespace http = boost::beast::http;
+
+http_answer answer(http::status status, std::string_view text) {
+  http_answer made(status, 11);
+  made.body() = std::string(text) + "\n";
+  return made;
+}
+
+}  // namespace
+
+std::optional<http_answer> check_upgrade(const http_request& request, const std::vector<std::string>& allowed_origins, bool more_follows,
+                                         subprotocol& form) {
+  if (request.target() != "/v1/ws") {
+    if (request.target().starts_with("/v1/ws?")) {
+      return answer(http::status::bad_request, "/v1/ws takes no query: the token goes into the first frame, Hello.token");
+    }
+    return answer(http::status::not_found, "nothing here: the WebSocket is at /v1/ws");
+  }
+  if (request.method() != http::verb::get) {
+    auto made = answer(http::status::method_not_allowed, "use GET with a WebSocket upgrade");
+    made.set(http::field::allow, "GET");
+    return made;
+  }
+  // A second request, or a body, behind an upgrade is never read as one.
+  if (more_follows || request.count(http::field::transfer_encoding) > 0 || request.count(http::field::content_length) > 0) {
+    return answer(http::status::bad_request, "an upgrade has no body and nothing behind it");
+  }
+  if (request.count(http::field::origin) > 1) return answer(http::status::forbidden, "several origins");
+  if (const auto origin = request.find(http::field::origin); origin != request.end()) {
+    if (std::find(allowed_origins.begin(), allowed_origins.end(), origin->value()) == allowed_origins.end()) {
+      return answer(http::status::forbidden, "this origin is not allowed: see server.allowed_origins");
+    }
+  }
+  if (!boost::beast::websocket::is_upgrade(request) || request[http::field::sec_websocket_version] != "13") {
+    auto made = answer(http::status::upgrade_required, "use a WebSocket upgrade of version 13 (RFC 6455)");
+    made.set(http::field::upgrade, "websocket");
+    made.set(http::field::connection, "Upgrade");
+    made.set(http::field::sec_websocket_version, "13");
+    return made;
+  }
+  for (const auto offered : http::token_list(request[http::field::sec_websocket_protocol])) {
+    if (offered == proto_name || offered == json_name) {
+      form = offered == proto_name ? subprotocol::proto : subprotocol::json;
+      return std::nullopt;
+    }
+  }
+  return answer(http::status::bad_request, "offer the subprotocol careteam.v1.proto or careteam.v1.json (Sec-WebSocket-Protocol)");
+}
+
+http_answer bad_request_answer(bool too_large) {
+  if (too_large) return answer(http::status::request_header_fields_too_large, "the request header is too large");
+  return answer(http::status::bad_request, "not a good HTTP request");
+}
+
+http_answer too_many_answer() {
+  auto made = answer(http::status::service_unavailable, "as many connections as this server takes; try again later");
+  made.set(http::field::retry_after, "5");
+  return made;
+}
+
+}  // namespace careteam::gateway

@@ -1,0 +1,26 @@
+// Which HTTP requests become a WebSocket of ours. Pure.
+#pragma once
+
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/frame_codec.hpp"
+
+namespace careteam::gateway {
+
+inline constexpr std::uint32_t max_header_bytes = 16 * 1024;  ///< Of the whole request header.
+
+using http_request = boost::beast::http::request<boost::beast::http::empty_body>;
+using http_answer = boost::beast::http::response<boost::beast::http::string_body>;
+
+/// Nothing, and `form` set, where the request is a good upgrade; otherwise the answer that says why not.
+std::optional<http_answer> check_upgrade(const http_request& request, const std::vector<std::string>& allowed_origins, bool more_follows,
+                                         subprotocol& form);
+http_answer bad_request_answer(bool too_large);
+http_answer too_many_answer();
+
+}  // namespace careteam::gateway

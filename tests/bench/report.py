@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Reads what a bench run wrote (JSON lines) and works out the floor's parameters and the table of medians."""
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+
+# What a run says, by scenario: title, and the aims as (label, value of the medians, how it must compare, aim).
+TITLES = {
+    "closed_all": "all members send, each waits for its answer",
+    "closed_one": "one sender a room",
+    "open_1000": "1,000 messages/s",
+    "open_5000": "5,000 messages/s",
+}
+AIMS = {
+    "closed_all": [("messages/s", "messages_per_s", ">=", 20000), ("deliveries/s", "deliveries_per_s", ">=", 200000),
+                   ("CPU by floor", "cpu_by_floor", "<=", 2)],
+    "closed_one": [("messages/s", "messages_per_s", ">=", 9000)],
+    "open_1000": [("receipt p50 ms", "receipt.p50_ms", "<=", 1), ("receipt p99 ms", "receipt.p99_ms", "<=", 4),
+                  ("server CPU share", "server_cpu_share", "<=", 0.25)],
+    "open_5000": [("receipt p99 ms", "receipt.p99_ms", "<=", 6), ("server CPU share", "server_cpu_share", "<=", 0.70)],
+}
+COLD_START_AIM_MS = 1000
+# Used when the server does not count its transactions; the table then says so.
+ASSUMED_BATCH = {"closed_all": 500.0, "closed_one": 100.0, "open_1000": 1.3, "open_5000": 4.0}
+ENTRIES = "careteam_entries_total"
+TRANSACTIONS = "careteam_store_transactions_total"
+
+
+def read(line, path):
+    for key in path.split("."):
+        line = line.get(key) if isinstance(line, dict) else None
+    return line
+
+
+def median(lines, path):
+    values = [value for value in (read(line, path) for line in lines) if value is not None]
+    return statistics.median(values) if values else None
+
+
+def batch_of(line):
+    """Messages per transaction, and whether that is known or assumed."""
+    metrics = line.get("metrics", {})
+    if metrics.get(TRANSACTIONS):
+        return max(1.0, metrics[ENTRIES] / metrics[TRANSACTIONS]), True
+    return ASSUMED_BATCH.get(line["scenario"], 1.0), False
+
+
+def floor_arguments(line):
+    """The floor's parameters for a result of the server."""
+    batch, known = batch_of(line)
+    return {"batch": round(batch, 3), "per_room": round(max(1.0, line["entries_per_frame"]), 3), "batch_known": known}
+
+
+def number(value, digits=0):
+    if value is None:
+        return "-"
+    return f"{value:,.{digits}f}"
+
+
+def select(lines, scenario, kind):
+    return [line for line in lines if line["scenario"] == scenario and line["kind"] == kind]
+
+
+def throughput_rows(lines):
+    yield ("| load | messages/s | deliveries/s | receipt p50 / p99 / p99.9 ms | answer p50 / p99 ms | batch | server µs/message | "
+           "floor µs/message (rows + frames) | by floor | server CPU | generator CPU | its lag p99 ms |")
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for scenario, title in TITLES.items():
+        runs, floors = select(lines, scenario, "server"), select(lines, scenario, "floor")
+        if not runs:
+            continue
+        known = all(batch_of(run)[1] for run in runs)
+        batch = statistics.median(batch_of(run)[0] for run in runs)
+        cpu, floor = median(runs, "server_cpu_us_per_message"), median(floors, "cpu_us_per_message")
+        latency = [number(median(runs, f"receipt.{q}"), 2) for q in ("p50_ms", "p99_ms", "p999_ms")]
+        answer = [number(median(runs, f"answer.{q}"), 2) for q in ("p50_ms", "p99_ms")]
+        lag = median(runs, "schedule_lag.p99_ms") if scenario.startswith("open") else median(runs, "generator_pass.p99_ms")
+        parts = " + ".join(number(median(floors, f"{part}_cpu_us_per_message"), 1) for part in ("store", "send"))
+        bound = " (generator-bound)" if any(run["generator_bound"] for run in runs) else ""
+        yield (f"| {title} | {number(median(runs, 'messages_per_s'))} | {number(median(runs, 'deliveries_per_s'))} | {' / '.join(latency)} | "
+               f"{' / '.join(answer)} | {number(batch, 1)}{'' if known else ' (assumed)'} | {number(cpu, 1)} | {number(floor, 1)} ({parts}) | "
+               f"{number(cpu / floor if cpu and floor else None, 2)} | {number(100 * (median(runs, 'server_cpu_share') or 0))} % | "
+               f"{number(100 * (median(runs, 'generator_cpu_share') or 0))} %{bound} | {number(lag, 2)} |")
+
+
+def floor_rows(lines):
+    yield "| floor of | messages/s | transactions/s |"
+    yield "|---|---:|---:|"
+    for scenario, title in TITLES.items():
+        floors = select(lines, scenario, "floor")
+        if floors:
+            transactions = statistics.median(line["transactions"] / line["seconds"] for line in floors)
+            yield f"| {title} | {number(median(floors, 'messages_per_s'))} | {number(transactions)} |"
+
+
+def mebibytes(value):
+    return None if value is None else value / 2**20
+
+
+def store_rows(lines):
+    cold, memory, fill = (select(lines, "cold_start", kind) for kind in ("welcome", "memory", "fill"))
+    if not cold:
+        return
+    small = select(lines, "open_1000", "server")
+    entries = number(fill[0]["committed_in_all"]) if fill else "?"
+    yield f"| on a store of {entries} messages | |"
+    yield "|---|---:|"
+    yield f"| store's file | {number(mebibytes(fill[0].get('store_bytes')) if fill else None)} MiB |"
+    yield f"| start to the first Welcome | {number(median(cold, 'welcome_ms'))} ms |"
+    yield f"| resident after that Welcome | {number(mebibytes(median(cold, 'server_rss_after_bytes')))} MiB |"
+    yield f"| resident with everybody connected, 1,000 messages/s | {number(mebibytes(median(memory, 'server_rss_after_bytes')))} MiB |"
+    yield f"| the same on a new store | {number(mebibytes(median(small, 'server_rss_after_bytes')))} MiB |"
+
+
+def aim_rows(lines):
+    yield "| aim | reached | |"
+    yield "|---|---:|---|"
+    for scenario, aims in AIMS.items():
+        runs, floors = select(lines, scenario, "server"), select(lines, scenario, "floor")
+        if not runs:
+            continue
+        for label, path, how, aim in aims:
+            if path == "cpu_by_floor":
+                cpu, floor = median(runs, "server_cpu_us_per_message"), median(floors, "cpu_us_per_message")
+                value = cpu / floor if cpu and floor else None
+            else:
+                value = median(runs, path)
+            yield aim_row(f"{TITLES[scenario]}: {label}", value, how, aim)
+    cold = select(lines, "cold_start", "welcome")
+    if cold:
+        yield aim_row("cold start to the first Welcome, ms", median(cold, "welcome_ms"), "<=", COLD_START_AIM_MS)
+
+
+def aim_row(label, value, how, aim):
+    met = value is not None and (value >= aim if how == ">=" else value <= aim)
+    digits = 0 if aim >= 100 else 2
+    return f"| {label} {how} {aim:,} | {number(value, digits)} | {'yes' if met else '**no**'} |"
+
+
+def table(lines):
+    machine = next((line for line in lines if line["kind"] == "machine"), {})
+    yield f"{machine.get('cpu', '?')}, {machine.get('cores', '?')} cores, Linux {machine.get('kernel', '?')}, load average {machine.get('load_average', '?')} at the start; medians of {machine.get('repetitions', '?')}."
+    failures = [line for line in lines if line["kind"] == "failure"]
+    for failure in failures:
+        yield f"**Failed:** {failure['scenario']} repetition {failure['repetition']}: exit code {failure['exit_code']}"
+    for rows in (throughput_rows, floor_rows, store_rows, aim_rows):
+        yield ""
+        yield from rows(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    tag = commands.add_parser("tag", help="add what a result belongs to, from standard input to standard output")
+    tag.add_argument("fields", nargs="+", help="name=value; values are JSON where they can be")
+    commands.add_parser("floor", help="print the floor's arguments for the server's result on standard input")
+    show = commands.add_parser("table", help="print the tables as Markdown")
+    show.add_argument("file", type=pathlib.Path)
+    options = parser.parse_args()
+    if options.command == "table":
+        lines = [json.loads(line) for line in options.file.read_text().splitlines()]
+        print("\n".join(table(lines)))
+        return
+    result = json.load(sys.stdin)
+    if options.command == "floor":
+        arguments = floor_arguments(result)
+        print(f"--batch {arguments['batch']} --per-room {arguments['per_room']}")
+        return
+    for field in options.fields:
+        name, _, value = field.partition("=")
+        try:
+            result[name] = json.loads(value)
+        except ValueError:
+            result[name] = value
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
