@@ -1,5 +1,8 @@
 #include "care/content.hpp"
 
+#include <array>
+#include <cstdio>
+
 #include "care/time.hpp"
 
 namespace careteam::care {
@@ -41,6 +44,34 @@ void line(std::string& to, std::string_view label, std::string_view value) {
   to += label;
   to += ": ";
   to += value;
+}
+
+/// "2026-11-23 10:42 UTC"; empty for times that the domain does not know.
+std::string minute_text(const google::protobuf::Timestamp& time) {
+  const auto t = to_instant(time);
+  if (!t) return {};
+  const auto day = std::chrono::floor<std::chrono::days>(*t);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::minutes>(*t - day)};
+  std::array<char, 32> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%04d-%02u-%02u %02d:%02d UTC", static_cast<int>(date.year()),
+                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                 static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()));
+  return {text.data(), static_cast<std::size_t>(size)};
+}
+
+std::string_view kind_words(v1::SubstanceReport::Kind kind) {
+  switch (kind) {
+    case v1::SubstanceReport::KIND_PRESCRIPTION: return " (prescribed)";
+    case v1::SubstanceReport::KIND_OTC: return " (over the counter)";
+    case v1::SubstanceReport::KIND_HERB: return " (herb)";
+    case v1::SubstanceReport::KIND_VITAMIN: return " (vitamin or mineral)";
+    case v1::SubstanceReport::KIND_OTHER:
+    case v1::SubstanceReport::KIND_UNSPECIFIED:
+    case v1::SubstanceReport_Kind_SubstanceReport_Kind_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::SubstanceReport_Kind_SubstanceReport_Kind_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+  }
+  return "";
 }
 
 std::string_view severity_word(v1::HandoffNote::Severity severity) {
@@ -128,6 +159,7 @@ std::string plain_text(const Content& content) {
     case Content::kCriticalResult:
       line(text, "Critical result", content.critical_result().test() + " " + content.critical_result().value());
       line(text, "Normal range", content.critical_result().reference_range());
+      if (content.critical_result().has_resulted_at()) line(text, "Resulted", minute_text(content.critical_result().resulted_at()));
       break;
     case Content::kQuestion:
       line(text, "Topic", content.question().topic());
@@ -143,7 +175,8 @@ std::string plain_text(const Content& content) {
       line(text, "Comment", content.symptom_report().comment());
       break;
     case Content::kSubstanceReport:
-      line(text, content.substance_report().stopped() ? "No longer takes" : "Takes", content.substance_report().name());
+      line(text, content.substance_report().stopped() ? "No longer takes" : "Takes",
+           content.substance_report().name() + std::string(kind_words(content.substance_report().kind())));
       line(text, "Dose", content.substance_report().dose());
       line(text, "Reason", content.substance_report().reason());
       break;

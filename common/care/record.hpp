@@ -64,7 +64,8 @@ bool on_organization(v1::Command::ActionCase action);
 /// The action's name in the protocol, for example "postMessage".
 std::string_view action_name(v1::Command::ActionCase action);
 
-/// The state as bytes, and back. Nothing when the bytes are of another format or damaged: fold the entries instead.
+/// The state as bytes, and back. Nothing when the bytes are of another format, damaged, or of a record without entries:
+/// fold the entries instead.
 std::string to_snapshot(const record_state& state);
 std::optional<record_state> from_snapshot(std::string_view bytes);
 

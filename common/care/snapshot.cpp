@@ -186,7 +186,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   // Every entry counts once: a snapshot that lost its end, or a stream, does not add up.
   const auto entries = std::accumulate(state.streams.begin(), state.streams.end(), std::uint64_t{0},
                                        [](std::uint64_t sum, const stream_state& stream) { return sum + stream.head; });
-  if (entries != state.version) return std::nullopt;
+  if (state.version == 0 || entries != state.version) return std::nullopt;
   get_team(state.team, snapshot);
   get_chat(state.chat, snapshot);
   get_organization(state.organization, snapshot);

@@ -143,7 +143,8 @@ void presence_view::not_found(const std::string& id, time_point expires) {
     }
     gateways_.erase(entry);
   }
-  unread_[id] = expires;
+  auto& until = unread_[id];  // What was heard of it before counts as well.
+  until = std::max(until, expires);
   was_settled_ = false;
 }
 

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "coordination/people.hpp"
+#include "coordination/record_loading.hpp"
 #include "runtime/log.hpp"
 
 namespace careteam::coordination {
@@ -21,11 +22,6 @@ std::string answer_key(const std::string& actor, const store::uuid_bytes& id) {
   std::string key(reinterpret_cast<const char*>(id.data()), id.size());
   key += actor;
   return key;
-}
-
-bool parse(const store::stored_entry& stored, v1::Entry& entry) {
-  return entry.ParseFromArray(stored.bytes.data(), static_cast<int>(stored.bytes.size())) && entry.seq() == stored.seq &&
-         static_cast<store::stream_kind>(entry.stream()) == stored.stream;
 }
 
 bool changes_audience(const v1::Entry& entry) {
@@ -180,41 +176,16 @@ asio::awaitable<void> record_host::run() {
 }
 
 asio::awaitable<error_code> record_host::load() {
-  auto head = co_await environment_.store.head(key_);
-  if (!head) co_return head.error();
-  care::record_state fresh(patient_id_);
-  snapshot_version_ = 0;
-  if (head->snapshot_version > 0) {
-    if (auto snapshot = care::from_snapshot(head->snapshot); snapshot && snapshot->version == head->snapshot_version) {
-      fresh = std::move(*snapshot);
-      snapshot_version_ = head->snapshot_version;
-    } else {
-      runtime::log_warning("snapshot_not_used", {{"record", key_}, {"version", head->snapshot_version}});
-    }
-  }
-  while (fresh.version < head->version) {
-    auto page = co_await environment_.store.read_record(key_, fresh.version, load_page_bytes);
-    if (!page) co_return page.error();
-    if (page->empty()) co_return make_error_code(store::errc::corrupt);
-    v1::Entry entry;
-    for (const auto& stored : *page) {
-      if (fresh.version == head->version) break;  // A later commit: it will be read when its turn comes.
-      if (!parse(stored, entry) || !v1::Stream_IsValid(entry.stream()) || entry.patient_id() != patient_id_ ||
-          entry.seq() != fresh.stream(entry.stream()).head + 1) {
-        runtime::log_error("entry_not_readable", {{"record", key_}, {"stream", stored.stream}, {"seq", stored.seq}});
-        co_return make_error_code(store::errc::corrupt);
-      }
-      care::apply(fresh, entry);
-    }
-  }
-  care::forget_settled(fresh.chat);
-  state_ = std::move(fresh);
+  auto loaded = co_await load_record(environment_.store, patient_id_);
+  if (!loaded) co_return loaded.error();
+  state_ = std::move(loaded->state);
+  snapshot_version_ = loaded->snapshot_version;
   for (std::size_t i = 0; i < care::stream_count; ++i) {
     durable_[i].head = state_.streams[i].head;
     durable_[i].authored = state_.streams[i].authored;
     durable_[i].chain = {};
   }
-  for (const auto& stream : head->streams) {
+  for (const auto& stream : loaded->streams) {
     if (stream.stream < care::stream_count) durable_[stream.stream].chain = stream.chain;
   }
   loaded_ = true;
@@ -293,7 +264,7 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
       if (!stored) co_return stored.error();
       std::vector<v1::Entry> entries(stored->size());
       for (std::size_t k = 0; k < entries.size(); ++k) {
-        if (!parse((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
+        if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
       }
       care::page_in(state_.chat, at, entries);
     }

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <boost/asio/co_spawn.hpp>
 
 #include "support.hpp"
 
@@ -45,7 +45,7 @@ class fan_out_over_redis : public testing::Test {
 TEST_F(fan_out_over_redis, entries_arrive_in_order_and_only_where_they_are_wanted) {
   auto a = open();
   auto b = open();
-  ASSERT_TRUE(connected(a) && listens(b, "patient/rosa", 3) && listens(b, "patient/other", 0) && listens(a, "patient/rosa", 3));
+  ASSERT_TRUE(connected(a) && connected(b) && listens(b, "patient/rosa", 3) && listens(b, "patient/other", 0) && listens(a, "patient/rosa", 3));
   const std::string bytes("\0\xff payload", 10);
   a->records->publish("patient/rosa", 4, 5, bytes);
   a->records->publish("patient/rosa", 6, 6, "next");
@@ -249,6 +249,7 @@ TEST_F(fan_out_over_redis, two_processes_through_kill_restart_and_freeze) {
   ASSERT_TRUE(hears(a, 1));
   EXPECT_EQ(a->entries.front().payload, "world");
 
+  peer.forget();
   server.kill_now();
   ASSERT_TRUE(peer.wait_for("unknown"));
   ASSERT_TRUE(run_until(loop, [&] { return !a->commands.connected(); }));
@@ -258,6 +259,7 @@ TEST_F(fan_out_over_redis, two_processes_through_kill_restart_and_freeze) {
   ASSERT_TRUE(connected(a) && peer.wait_for("known"));
   ASSERT_TRUE(run_until(loop, [&] { return a->people->known() && a->records->unpublished_count() == 0; }));
 
+  peer.forget();
   server.freeze();
   ASSERT_TRUE(peer.wait_for("unknown"));
   server.thaw();

@@ -219,10 +219,10 @@ void peer_process::tell(const std::string& line) {
 
 bool peer_process::wait_for(const std::string& line) {
   return run_until(loop_, [&] {
-    while (consumed_ < lines_.size()) {
-      if (lines_[consumed_++] == line) return true;
-    }
-    return false;
+    const auto found = std::find(lines_.begin(), lines_.end(), line);
+    if (found == lines_.end()) return false;
+    lines_.erase(found);
+    return true;
   });
 }
 

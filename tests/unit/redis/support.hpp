@@ -134,8 +134,10 @@ class peer_process {
  public:
   peer_process(boost::asio::io_context& loop, const unix_address& where, const std::string& key_file);
   void tell(const std::string& line);
-  /// Waits until it has said this line (again, after what was waited for before).
+  /// Waits until it has said this line, in whatever order with others.
   bool wait_for(const std::string& line);
+  /// What it said until now does not count.
+  void forget() { lines_.clear(); }
   void kill_now() { process_.kill_now(); }
 
  private:
@@ -145,7 +147,6 @@ class peer_process {
   boost::asio::posix::stream_descriptor output_;
   boost::asio::streambuf buffer_;
   std::vector<std::string> lines_;
-  std::size_t consumed_ = 0;
   child_process process_;
 };
 

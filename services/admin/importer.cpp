@@ -1,0 +1,170 @@
+#include "admin/importer.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+#include "coordination/record_loading.hpp"
+
+namespace careteam::admin {
+namespace {
+
+constexpr std::size_t kept_records = 256;     // States at hand between units; more are read again.
+constexpr std::uint64_t snapshot_every = 256; // Entries between snapshots, as the record hosts do.
+constexpr int max_attempts = 16;              // Conflicts with a running server in a row.
+const std::string import_actor = "import";    // Whose commands these are in the store's memory of commands; no person has this id and a command.
+
+store::uuid_bytes hash_of(std::string_view text) {
+  unsigned char whole[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_Digest(text.data(), text.size(), whole, &size, EVP_sha256(), nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
+  store::uuid_bytes half;
+  std::copy_n(whole, half.size(), half.begin());
+  return half;
+}
+
+/// What the source does not know stays as it is.
+void keep_unknown(v1::EnrollPerson& asked, const care::account* account) {
+  if (!account) return;
+  if (asked.reach().empty()) asked.set_reach(account->reach);
+  if (asked.hours().empty()) asked.set_hours(account->hours);
+  if (asked.roles_size() == 0 && account->administrator) asked.add_roles(v1::ROLE_ADMINISTRATOR);
+}
+
+}  // namespace
+
+/// One record's part of a unit.
+struct importer::draft {
+  store::record_append append;
+  std::vector<std::string> bytes;  ///< Owns the encoded entries until the append takes them over.
+  std::vector<v1::Entry> entries;
+};
+
+boost::asio::awaitable<store::result<importer::working_record*>> importer::record(std::string patient_id) {
+  if (const auto at = records_.find(patient_id); at != records_.end()) co_return &at->second;
+  auto loaded = co_await coordination::load_record(store_, patient_id);
+  if (!loaded) co_return loaded.error();
+  auto& slot = records_[patient_id];
+  slot.state = std::move(loaded->state);
+  slot.snapshot_version = loaded->snapshot_version;
+  co_return &slot;
+}
+
+boost::asio::awaitable<store::result<unit_outcome>> importer::apply(import_unit unit) {
+  if (records_.size() > kept_records) records_.clear();
+  for (int i = 0; i < max_attempts; ++i) {
+    auto tried = co_await attempt(unit);
+    if (!tried || (*tried && (*tried)->refused)) records_.clear();  // The states ran ahead of the store.
+    if (!tried) co_return tried.error();
+    if (*tried) co_return std::move(**tried);
+    records_.clear();  // A running server was first: read again.
+  }
+  co_return make_error_code(store::errc::unavailable);
+}
+
+boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::attempt(const import_unit& unit) {
+  unit_outcome outcome;
+  std::map<std::string, draft> drafts;
+  std::set<std::string> applied_here;
+  auto organization = co_await record({});
+  if (!organization) co_return organization.error();
+  const auto now = std::chrono::floor<std::chrono::microseconds>(clock_.now());
+
+  for (const auto& step : unit.steps) {
+    v1::Command command = step.command;
+    auto record_now = co_await record(command.patient_id());
+    if (!record_now) co_return record_now.error();
+    auto& state = (*record_now)->state;
+    auto& accounts = (*organization)->state.organization;
+    const bool remembered = step.when != apply_when::if_changed && step.when != apply_when::unless_enrolled;
+    if (remembered) {
+      auto before = co_await store_.find_command(import_actor, hash_of(step.identity));
+      if (!before) co_return before.error();
+      if (before->has_value() || applied_here.contains(step.identity)) {
+        ++outcome.unchanged;
+        continue;
+      }
+    }
+    if (step.when == apply_when::if_applied && !applied_here.contains(step.depends_on)) {
+      auto brought = co_await store_.find_command(import_actor, hash_of(step.depends_on));
+      if (!brought) co_return brought.error();
+      if (!brought->has_value()) {
+        ++outcome.unchanged;
+        continue;
+      }
+    }
+    if (command.has_enroll_person()) {
+      const auto* account = accounts.find(command.enroll_person().person_id());
+      if (step.when == apply_when::unless_enrolled && account) {
+        ++outcome.unchanged;
+        continue;
+      }
+      if (step.when == apply_when::if_changed) keep_unknown(*command.mutable_enroll_person(), account);
+    }
+    if (command.has_add_member()) command.mutable_add_member()->set_expected_roster_version(state.team.version);
+    if (command.has_end_member()) command.mutable_end_member()->set_expected_roster_version(state.team.version);
+    if (command.has_assign_attending()) command.mutable_assign_attending()->set_expected_roster_version(state.team.version);
+
+    const care::actor who{step.author.person_id(), step.author.role(), true};
+    auto decided = care::decide(state, command, who, {now, accounts});
+    if (!decided) {
+      outcome.refused = import_problem{unit.where, step.source, decided.error().field + ": " + decided.error().message, true};
+      outcome.applied = outcome.unchanged = 0;
+      outcome.patients.clear();
+      co_return outcome;
+    }
+    auto& part = drafts[command.patient_id()];
+    if (part.append.record.empty()) {
+      part.append.record = care::record_key(command.patient_id());
+      part.append.expected_version = state.version;
+    }
+    for (auto& entry : *decided) {
+      care::apply(state, entry);
+      part.bytes.push_back(entry.SerializeAsString());
+      if (entry.has_member_added()) part.append.memberships.push_back({entry.member_added().person_id(), true});
+      if (entry.has_member_ended()) part.append.memberships.push_back({entry.member_ended().person_id(), false});
+      part.entries.push_back(std::move(entry));
+    }
+    care::forget_settled(state.chat);
+    if (remembered) {
+      const auto& last = part.entries;
+      const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());
+      part.append.commands.push_back({import_actor, hash_of(step.identity), hash_of(step.command.SerializeAsString()), stream,
+                                      last.empty() ? 0U : last.back().seq()});
+    }
+    applied_here.insert(step.identity);
+    ++(decided->empty() ? outcome.unchanged : outcome.applied);
+  }
+
+  std::vector<store::record_append> request;
+  for (auto& [patient, part] : drafts) {
+    if (part.entries.empty() && part.append.commands.empty()) continue;
+    auto& kept = records_.at(patient);
+    auto bytes = std::make_shared<std::vector<std::string>>(std::move(part.bytes));
+    auto entries = std::make_shared<std::vector<v1::Entry>>(std::move(part.entries));
+    for (std::size_t i = 0; i < entries->size(); ++i) {
+      const auto& entry = (*entries)[i];
+      part.append.entries.push_back({static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry),
+                                     entry.author().person_id(), (*bytes)[i]});
+    }
+    part.append.keep_alive = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(bytes, entries);
+    // Somebody whose one membership ended may have another: the index follows the roster, not the last entry.
+    for (auto& change : part.append.memberships) {
+      change.member = std::any_of(kept.state.team.members.begin(), kept.state.team.members.end(),
+                                  [&](const auto& m) { return m.person_id == change.person && (!m.end || now < *m.end); });
+    }
+    if (kept.state.version - kept.snapshot_version >= snapshot_every) {
+      part.append.snapshot = care::to_snapshot(kept.state);
+      kept.snapshot_version = kept.state.version;
+    }
+    outcome.patients.insert(patient);
+    request.push_back(std::move(part.append));
+  }
+  if (request.empty()) co_return outcome;
+  auto appended = co_await store_.append(std::move(request));
+  if (!appended) co_return appended.error();
+  if (!std::holds_alternative<store::committed>(*appended)) co_return std::nullopt;
+  co_return outcome;
+}
+
+}  // namespace careteam::admin

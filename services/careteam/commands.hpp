@@ -1,0 +1,48 @@
+// The commands of `careteam`. Each returns the process's exit code: 0 done, 1 not done (the reason is on stderr), 2 usage.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/config.hpp"
+
+namespace careteam {
+
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+
+/// `careteam serve`: gateway on the embedded store until SIGTERM.
+int serve(const std::filesystem::path& config_file);
+
+struct token_request {
+  std::filesystem::path new_key, key, jwks, subjects_file;
+  std::string kid, issuer, audience, subject;
+  std::int64_t expires_seconds = 3600;
+};
+/// `careteam token`: keys and tokens for development and the demo.
+int token(const token_request& asked);
+
+/// `careteam import`: FHIR R4 into the store.
+int import_files(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& files);
+
+struct enroll_request {
+  std::string person, name, kind, reach, hours, suspend, reinstate;
+  bool administrator = false;
+};
+/// `careteam enroll`: an account by hand.
+int enroll(const std::filesystem::path& config_file, const enroll_request& asked);
+
+/// `careteam verify`: recomputes every hash chain of a store.
+int verify(const std::filesystem::path& config_file);
+
+/// `careteam rebuild`: makes what is derived anew and compares.
+int rebuild(const std::filesystem::path& config_file);
+
+/// The configuration, or nothing after saying why on stderr.
+std::optional<runtime::config> read_config(const std::filesystem::path& file);
+
+}  // namespace careteam

@@ -1,0 +1,85 @@
+// `careteam`: reads the command line and hands over to a command.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "careteam/commands.hpp"
+#include "store/sqlite_store.hpp"
+
+namespace careteam {
+
+std::optional<runtime::config> read_config(const std::filesystem::path& file) {
+  auto loaded = runtime::load_config(file);
+  if (loaded) return std::move(*loaded);
+  std::cerr << "careteam: " << loaded.error().to_text() << '\n';
+  return std::nullopt;
+}
+
+}  // namespace careteam
+
+int main(int argc, char** argv) {
+  using namespace careteam;
+  CLI::App app{"The messaging backend of a patient's care team.", "careteam"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", CARETEAM_VERSION);
+  app.footer("Exit codes: 0 done, 1 not done (the reason is on stderr), 2 wrong usage.");
+  std::filesystem::path config_file;
+  const auto with_config = [&](CLI::App* command) {
+    command->add_option("-c,--config", config_file, "Configuration file (TOML)")->required()->check(CLI::ExistingFile);
+  };
+
+  auto* serving = app.add_subcommand("serve", "Run the server until SIGTERM or SIGINT; drains in at most 10 s");
+  with_config(serving);
+
+  auto* importing = app.add_subcommand("import", "Import FHIR R4 JSON Bundles, resources and NDJSON; idempotent, all-or-nothing per bundle or line");
+  with_config(importing);
+  std::vector<std::filesystem::path> files;
+  importing->add_option("files", files, "Files: *.ndjson is read line by line, everything else as one JSON document")->required();
+
+  auto* enrolling = app.add_subcommand("enroll", "Create or change a person's account, suspend it or reinstate it");
+  with_config(enrolling);
+  enroll_request person;
+  enrolling->add_option("--person", person.person, "The person's id: 1 to 64 of A-Z a-z 0-9 - .")->required();
+  auto* name = enrolling->add_option("--name", person.name, "The name, as the patient should read it");
+  enrolling->add_option("--kind", person.kind, "staff, patient, related or service")->check(CLI::IsMember({"staff", "patient", "related", "service"}));
+  enrolling->add_flag("--administrator", person.administrator, "May manage people and teams; reads no patient's stream");
+  enrolling->add_option("--reach", person.reach, "How to reach the person, for the roster");
+  enrolling->add_option("--hours", person.hours, "When, for the roster");
+  auto* suspend = enrolling->add_option("--suspend", person.suspend, "Suspend the account, with this reason")->excludes(name);
+  enrolling->add_option("--reinstate", person.reinstate, "End the suspension, with this reason")->excludes(name)->excludes(suspend);
+
+  auto* tokens = app.add_subcommand("token", "Make keys and issue tokens, for development and the demo");
+  token_request wanted;
+  tokens->add_option("--new-key", wanted.new_key, "Write a new private key (ES256) to this file; needs --kid and --jwks");
+  tokens->add_option("--jwks", wanted.jwks, "With --new-key: write the public key set to this file");
+  tokens->add_option("--key", wanted.key, "Private key to sign with")->check(CLI::ExistingFile);
+  tokens->add_option("--kid", wanted.kid, "The key's id");
+  tokens->add_option("--issuer", wanted.issuer, "Claim iss");
+  tokens->add_option("--audience", wanted.audience, "Claim aud");
+  tokens->add_option("--subject", wanted.subject, "The person");
+  tokens->add_option("--subjects-file", wanted.subjects_file, "One person a line; prints 'person token' lines")->check(CLI::ExistingFile);
+  tokens->add_option("--expires", wanted.expires_seconds, "Seconds until the token expires")->check(CLI::Range(1, 366 * 86400))->capture_default_str();
+
+  auto* verifying = app.add_subcommand("verify", "Recompute every hash chain of the store and follow every reference; also while the server runs");
+  with_config(verifying);
+
+  auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
+  with_config(rebuilding);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_done : exit_usage;
+  }
+  try {
+    if (*serving) return serve(config_file);
+    if (*importing) return import_files(config_file, files);
+    if (*enrolling) return enroll(config_file, person);
+    if (*tokens) return token(wanted);
+    if (*verifying) return verify(config_file);
+    if (*rebuilding) return rebuild(config_file);
+  } catch (const std::exception& error) {
+    std::cerr << "careteam: " << error.what() << '\n';
+    return exit_failed;
+  }
+  return exit_usage;
+}

@@ -1,0 +1,185 @@
+// `careteam import`, `enroll`, `verify`, `rebuild`: commands on the store.
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <iostream>
+
+#include "admin/importer.hpp"
+#include "admin/rebuild.hpp"
+#include "careteam/commands.hpp"
+#include "store/sqlite_store.hpp"
+#include "store/verify.hpp"
+
+namespace careteam {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Opens the configured store, runs one coroutine on it, closes it.
+template <class Work>
+int with_store(const std::filesystem::path& config_file, store::when_missing missing, Work work) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  asio::io_context loop(1);
+  store::sqlite_options options;
+  options.path = settings->store.path.string();
+  options.missing = settings->store.create ? missing : store::when_missing::fail;
+  options.cache_bytes = settings->store.cache_bytes;
+  options.on_failure = [](store::errc, std::string_view text) { std::cerr << "careteam: the store: " << text << '\n'; };
+  auto opened = store::open_sqlite(loop.get_executor(), options);
+  int code = exit_failed;
+  std::exception_ptr failed;
+  asio::co_spawn(loop, work(*opened, code), [&](std::exception_ptr failure) { failed = failure; });
+  loop.run();
+  loop.restart();
+  asio::co_spawn(loop, opened->close(), [&](std::exception_ptr failure) {
+    if (!failed) failed = failure;
+  });
+  loop.run();
+  opened.reset();
+  if (failed) std::rethrow_exception(failed);
+  return code;
+}
+
+void print(const char* title, const std::map<std::string, std::uint64_t>& counts) {
+  if (counts.empty()) return;
+  std::cout << title << ':';
+  for (const auto& [what, count] : counts) std::cout << ' ' << what << '=' << count;
+  std::cout << '\n';
+}
+
+asio::awaitable<void> import_into(store::record_store& into, const std::vector<std::filesystem::path>& files, int& code) {
+  const runtime::system_clock clock;
+  admin::importer importer(into, clock);
+  admin::import_tally tally;
+  std::vector<admin::import_problem> refused;
+  std::uint64_t applied = 0, unchanged = 0, units = 0;
+  bool good = true;
+  for (const auto& file : files) {
+    auto reader = admin::fhir_reader::open(file, {std::chrono::floor<std::chrono::seconds>(clock.now())});
+    if (!reader) {
+      std::cerr << "careteam import: " << file.string() << ": " << reader.error().message() << '\n';
+      good = false;
+      continue;
+    }
+    while (auto unit = reader->next()) {
+      if (!*unit) continue;  // Counted and named in the tally.
+      auto outcome = co_await importer.apply(std::move(**unit));
+      if (!outcome) {
+        std::cerr << "careteam import: " << file.string() << ": " << outcome.error().message() << "; what was reported before is imported\n";
+        co_return;
+      }
+      if (outcome->refused) refused.push_back(*outcome->refused);
+      units += !outcome->refused;
+      applied += outcome->applied;
+      unchanged += outcome->unchanged;
+    }
+    tally.merge(reader->tally());
+  }
+  for (auto& problem : refused) tally.add(std::move(problem));
+  std::cout << "imported: units=" << units << " steps=" << applied << " unchanged=" << unchanged << '\n';
+  print("used", tally.used);
+  print("not used, by type", tally.unused_types);
+  print("not used, by field", tally.unused_fields);
+  print("refused, by type", tally.refused);
+  print("notes", tally.notes);
+  for (const auto& problem : tally.problems) {
+    std::cerr << (problem.failed_unit ? "not imported: " : "left out: ") << problem.where << ' ' << problem.path << ": " << problem.message << '\n';
+    good &= !problem.failed_unit;
+  }
+  if (tally.problems_left_out > 0) std::cerr << "… and " << tally.problems_left_out << " more\n";
+  code = good ? exit_done : exit_failed;
+}
+
+asio::awaitable<void> enroll_into(store::record_store& into, const enroll_request& asked, int& code) {
+  const runtime::system_clock clock;
+  admin::importer importer(into, clock);
+  admin::import_unit unit;
+  unit.where = "careteam enroll";
+  auto& step = unit.steps.emplace_back();
+  step.source = asked.person;
+  step.when = admin::apply_when::if_changed;
+  if (!asked.suspend.empty()) {
+    auto& suspend = *step.command.mutable_suspend_person();
+    suspend.set_person_id(asked.person);
+    suspend.set_reason(asked.suspend);
+  } else if (!asked.reinstate.empty()) {
+    auto& reinstate = *step.command.mutable_reinstate_person();
+    reinstate.set_person_id(asked.person);
+    reinstate.set_reason(asked.reinstate);
+  } else {
+    auto& person = *step.command.mutable_enroll_person();
+    person.set_person_id(asked.person);
+    person.set_name(asked.name);
+    person.set_kind(asked.kind == "patient"   ? v1::PERSON_KIND_PATIENT
+                    : asked.kind == "related" ? v1::PERSON_KIND_RELATED
+                    : asked.kind == "service" ? v1::PERSON_KIND_SERVICE
+                    : asked.kind == "staff"   ? v1::PERSON_KIND_STAFF
+                                              : v1::PERSON_KIND_UNSPECIFIED);
+    person.set_reach(asked.reach);
+    person.set_hours(asked.hours);
+    if (asked.administrator) person.add_roles(v1::ROLE_ADMINISTRATOR);
+  }
+  auto outcome = co_await importer.apply(std::move(unit));
+  if (!outcome) {
+    std::cerr << "careteam enroll: " << outcome.error().message() << '\n';
+  } else if (outcome->refused) {
+    std::cerr << "careteam enroll: " << outcome->refused->message << '\n';
+  } else {
+    std::cout << (outcome->applied > 0 ? "done\n" : "nothing to change\n");
+    code = exit_done;
+  }
+}
+
+asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
+  auto report = co_await admin::rebuild(in);
+  if (!report) {
+    std::cerr << "careteam rebuild: " << report.error().message() << "; `careteam verify` names the place\n";
+    co_return;
+  }
+  for (const auto& difference : report->differences) std::cerr << "differs: " << difference << '\n';
+  std::cout << "rebuilt: records=" << report->records << " entries=" << report->entries << " snapshots=" << report->snapshots
+            << " memberships=" << report->memberships << " differences=" << report->differences.size() << '\n';
+  code = report->differences.empty() ? exit_done : exit_failed;
+}
+
+}  // namespace
+
+int import_files(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& files) {
+  return with_store(config_file, store::when_missing::create, [&](store::record_store& into, int& code) { return import_into(into, files, code); });
+}
+
+int enroll(const std::filesystem::path& config_file, const enroll_request& asked) {
+  if (asked.suspend.empty() && asked.reinstate.empty() && (asked.name.empty() || asked.kind.empty())) {
+    std::cerr << "careteam enroll: needs --name and --kind, or --suspend, or --reinstate\n";
+    return exit_usage;
+  }
+  return with_store(config_file, store::when_missing::create, [&](store::record_store& into, int& code) { return enroll_into(into, asked, code); });
+}
+
+int rebuild(const std::filesystem::path& config_file) {
+  return with_store(config_file, store::when_missing::fail, [&](store::record_store& in, int& code) { return rebuild_in(in, code); });
+}
+
+int verify(const std::filesystem::path& config_file) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  const auto report = store::verify_sqlite(settings->store.path.string(), [&](std::uint64_t checked, std::uint64_t total) {
+    if (terminal) std::cerr << '\r' << checked << " of " << total << " entries" << std::flush;
+  });
+  if (terminal) std::cerr << '\r';
+  for (const auto& one : report.findings) {
+    std::cerr << "finding:";
+    if (!one.record.empty()) std::cerr << " record=" << one.record;
+    if (one.stream != 0) std::cerr << " stream=" << one.stream;
+    if (one.seq != 0) std::cerr << " seq=" << one.seq;
+    std::cerr << ' ' << one.what << '\n';
+  }
+  std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
+            << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
+  return report.sound() ? exit_done : exit_failed;
+}
+
+}  // namespace careteam

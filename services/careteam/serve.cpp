@@ -1,0 +1,244 @@
+// `careteam serve`: wires the parts into one process on one event loop.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <fstream>
+#include <iostream>
+
+#include "careteam/commands.hpp"
+#include "coordination/people.hpp"
+#include "coordination/record_hosts.hpp"
+#include "gateway/admin_port.hpp"
+#include "gateway/hub.hpp"
+#include "gateway/listener.hpp"
+#include "redis/client.hpp"
+#include "redis/presence.hpp"
+#include "redis/subscriber.hpp"
+#include "runtime/shutdown.hpp"
+#include "store/sqlite_store.hpp"
+
+namespace careteam {
+namespace {
+
+namespace asio = boost::asio;
+using runtime::log_error;
+using runtime::log_info;
+using runtime::log_warning;
+
+constexpr auto drain_step = std::chrono::milliseconds(10);
+constexpr auto redis_farewell = std::chrono::milliseconds(500);  // To take this gateway's presence out of Redis.
+
+void rethrow(std::exception_ptr failure) {
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::string read_secret(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  std::ifstream in(file);
+  std::string line;
+  if (!std::getline(in, line)) throw std::runtime_error("cannot read " + file.string() + " (redis.password_file)");
+  return line;
+}
+
+v1::PresenceState::State told(redis::presence_state state) {
+  switch (state) {
+    case redis::presence_state::unknown: return v1::PresenceState::STATE_UNKNOWN;
+    case redis::presence_state::offline: return v1::PresenceState::STATE_OFFLINE;
+    case redis::presence_state::online: return v1::PresenceState::STATE_ONLINE;
+  }
+  return v1::PresenceState::STATE_UNKNOWN;
+}
+
+void log_redis(redis::severity severity, std::string_view text) {
+  switch (severity) {
+    case redis::severity::info: log_info("redis", {{"text", text}}); break;
+    case redis::severity::warning: log_warning("redis", {{"text", text}}); break;
+    case redis::severity::error: log_error("redis", {{"text", text}}); break;
+  }
+}
+
+redis::client_options redis_options(const runtime::config& settings, std::string name) {
+  redis::client_options options;
+  if (const auto* tcp = std::get_if<runtime::tcp_address>(&settings.redis.endpoint)) options.where = redis::tcp_address{tcp->host, tcp->port};
+  if (const auto* local = std::get_if<runtime::unix_address>(&settings.redis.endpoint)) options.where = redis::unix_address{local->path.string()};
+  options.user = settings.redis.username;
+  options.password = read_secret(settings.redis.password_file);
+  options.name = std::move(name);
+  options.log = log_redis;
+  return options;
+}
+
+/// Presence through Redis, and everything that it stands on.
+class redis_presence {
+ public:
+  redis_presence(asio::any_io_executor executor, const runtime::config& settings, gateway::hub& hub)
+      : executor_(executor),
+        commands_(executor, redis_options(settings, "careteam-commands")),
+        channels_(executor, redis_options(settings, "careteam-channels")),
+        presence_(executor, commands_, channels_, presence_options(settings),
+                  {[&hub](const std::string& person, redis::presence_state state) { hub.presence_changed(person, told(state)); },
+                   [&hub] { hub.presence_reset(); }, [&hub] { hub.presence_reset(); }}) {
+    hub.set_presence({[this](const std::string& person) { presence_.arrived(person); }, [this](const std::string& person) { presence_.left(person); },
+                      [this](const std::string& person) { return told(presence_.state(person)); }});
+  }
+
+  void start() {
+    asio::co_spawn(executor_, commands_.run(), rethrow);
+    asio::co_spawn(executor_, channels_.run(), rethrow);
+    asio::co_spawn(executor_, presence_.run(), [this](std::exception_ptr failure) {
+      rethrow(failure);
+      finished_ = true;
+    });
+  }
+
+  asio::awaitable<void> stop() {
+    presence_.stop();
+    asio::steady_timer pause(executor_);
+    for (auto waited = std::chrono::milliseconds(0); !finished_ && waited < redis_farewell; waited += drain_step) {
+      pause.expires_after(drain_step);
+      co_await pause.async_wait(asio::use_awaitable);
+    }
+    commands_.stop();
+    channels_.stop();
+  }
+
+  bool known() const { return presence_.known(); }
+  std::size_t online() const { return presence_.online_count(); }
+
+ private:
+  static redis::presence_options presence_options(const runtime::config& settings) {
+    redis::presence_options options;
+    options.lease = settings.redis.presence_lease;
+    options.refresh = settings.redis.presence_refresh;
+    options.log = log_redis;
+    return options;
+  }
+  asio::any_io_executor executor_;
+  redis::client commands_;
+  redis::subscriber channels_;
+  redis::presence presence_;
+  bool finished_ = false;
+};
+
+/// The process's parts, in the order in which they are made; they end in the opposite order.
+class server {
+ public:
+  server(asio::io_context& loop, const runtime::config& settings)
+      : loop_(loop),
+        settings_(settings),
+        keys_(open_keys(settings)),
+        tokens_(keys_, {settings.identity.issuer, settings.identity.audience, settings.identity.clock_skew}),
+        store_(store::open_sqlite(loop.get_executor(), store_options(settings))),
+        hosts_({loop.get_executor(), *store_, clock_, people_, coordination::host_metrics::in(metrics_), settings.store.snapshot_every,
+                static_cast<std::uint32_t>(settings.limits.stat_per_hour), nullptr}),
+        hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
+        clients_(loop, settings.server.listen, [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
+        page_{metrics_, [this] { return ready(); }},
+        admin_(loop, settings.server.admin_listen, [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }) {
+    people_.set_organization(hosts_.find_or_make({}));
+    hosts_.set_listener(&hub_);
+    if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
+    metrics_.add_callback_gauge("careteam_records_loaded", "Records at work in this process.", [this] { return static_cast<double>(hosts_.size()); });
+    metrics_.add_callback_gauge("careteam_presence_known", "1: presence is known; 0: Redis cannot be reached.",
+                                [this] { return presence_ && presence_->known() ? 1.0 : 0.0; });
+    metrics_.add_callback_counter("careteam_log_lines_lost_total", "Log lines that could not be written.", runtime::lost_log_lines);
+  }
+
+  void start() {
+    // Nobody can log in before the organisation's people are known.
+    people_.organization()->when_settled([this](boost::system::error_code failed) {
+      if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
+      people_known_ = true;
+      clients_.start();
+      log_info("serving", {{"address", settings_.server.listen.host}, {"port", clients_.port()}, {"admin_port", admin_.port()},
+                           {"store", settings_.store.path.string()}, {"epoch", store_->epoch()}});
+    });
+    admin_.start();
+    if (presence_) presence_->start();
+  }
+
+  asio::awaitable<void> stop() {
+    const auto started = std::chrono::steady_clock::now();
+    draining_ = true;
+    clients_.stop();
+    log_info("draining", {{"sessions", hub_.session_count()}});
+    hub_.drain(std::chrono::seconds(5));
+    asio::steady_timer pause(loop_);
+    while ((hub_.session_count() > 0 || !hosts_.idle() || !hub_.cursors().idle()) &&
+           std::chrono::steady_clock::now() - started < settings_.server.drain) {
+      pause.expires_after(drain_step);
+      co_await pause.async_wait(asio::use_awaitable);
+    }
+    admin_.stop();
+    if (presence_) co_await presence_->stop();
+    co_await store_->close();
+    log_info("stopped", {{"after", std::chrono::steady_clock::now() - started}, {"sessions_left", hub_.session_count()}});
+    loop_.stop();
+  }
+
+ private:
+  static identity::key_store open_keys(const runtime::config& settings) {
+    auto opened = identity::key_store::open(settings.identity.jwks_file);
+    if (!opened) throw std::runtime_error(settings.identity.jwks_file.string() + ": " + opened.error().message);
+    return std::move(*opened);
+  }
+
+  store::sqlite_options store_options(const runtime::config& settings) {
+    store::sqlite_options options;
+    options.path = settings.store.path.string();
+    options.missing = settings.store.create ? store::when_missing::create : store::when_missing::fail;
+    options.cache_bytes = settings.store.cache_bytes;
+    options.on_failure = [](store::errc reason, std::string_view text) {
+      log_error("store_failed", {{"reason", make_error_code(reason)}, {"text", text}});
+    };
+    return options;
+  }
+
+  gateway::readiness ready() const {
+    const bool known = presence_ && presence_->known();
+    gateway::readiness state;
+    state.ready = people_known_ && !draining_;
+    state.text = std::string("store ") + (people_known_ ? "ok" : "loading") + "\nredis " +
+                 (!presence_ ? "not configured" : known ? "ok" : "unreachable: presence is unknown, everything else works") +
+                 (draining_ ? "\ndraining" : "") + "\n";
+    return state;
+  }
+
+  asio::io_context& loop_;
+  const runtime::config& settings_;
+  runtime::system_clock clock_;
+  runtime::metrics_registry metrics_;
+  identity::key_store keys_;
+  identity::token_verifier tokens_;
+  std::unique_ptr<store::record_store> store_;
+  coordination::people people_;
+  coordination::record_hosts hosts_;
+  gateway::hub hub_;
+  gateway::listener clients_;
+  gateway::admin_page page_;
+  gateway::listener admin_;
+  std::optional<redis_presence> presence_;
+  bool people_known_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace
+
+int serve(const std::filesystem::path& config_file) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  if (const auto missing = runtime::missing_for_serving(*settings, config_file)) {
+    std::cerr << "careteam: " << missing->to_text() << '\n';
+    return exit_failed;
+  }
+  runtime::set_log_level(settings->log.level);
+  runtime::ignore_broken_pipes();
+  gateway::quiet_protobuf();
+  asio::io_context loop(1);
+  server running(loop, *settings);
+  runtime::shutdown_signals signals(loop.get_executor(), [&](int) { asio::co_spawn(loop, running.stop(), rethrow); });
+  running.start();
+  loop.run();
+  return exit_done;
+}
+
+}  // namespace careteam
