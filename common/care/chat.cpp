@@ -9,7 +9,9 @@
 namespace careteam::care {
 namespace {
 
-bool must_acknowledge(v1::Priority priority) { return priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_STAT; }
+bool must_acknowledge(v1::Priority priority) {
+  return priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_STAT;
+}
 
 std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
   std::vector<addressee> result;
@@ -107,7 +109,8 @@ outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage&
       }
       return refuse(code::not_found, field, "nobody in this stream's audience has this role now");
     }
-    case v1::Mention::TO_NOT_SET: break;
+    case v1::Mention::TO_NOT_SET:
+      break;
   }
   return refuse(code::invalid_argument, field, "needs a person or a role");
 }
@@ -134,7 +137,8 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   if (asked.has_imported() && !who.system) {
     return refuse(code::invalid_argument, "postMessage.imported", "is for imports only");
   }
-  if (asked.imported().source().size() > max_reason_bytes) return refuse(code::invalid_argument, "postMessage.imported.source", "is too long");
+  if (asked.imported().source().size() > max_reason_bytes)
+    return refuse(code::invalid_argument, "postMessage.imported.source", "is too long");
   if (asked.imported().has_sent() && !to_instant(asked.imported().sent())) {
     return refuse(code::invalid_argument, "postMessage.imported.sent", "must lie between 1900 and 2200");
   }
@@ -201,7 +205,8 @@ outcome<facts> edit(const chat_state& state, const v1::EditMessage& asked, const
   return result;
 }
 
-/// Who is asked now for what `slot` owes: the role's holders of today, the same person, or the attending for whoever is gone. May be nobody.
+/// Who is asked now for what `slot` owes: the role's holders of today, the same person, or the attending for whoever is gone. May be
+/// nobody.
 v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context) {
   v1::ResolvedMention mention;
   const auto answers = [&](const std::string& person) {
@@ -368,7 +373,9 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.must_acknowledge = must_acknowledge(message.priority);
       message.addressees = addressees_of(entry.message_posted().mentions());
       break;
-    case v1::Entry::kMessageEdited: message.revision_seq = entry.seq(); break;
+    case v1::Entry::kMessageEdited:
+      message.revision_seq = entry.seq();
+      break;
     case v1::Entry::kMessageCorrected:
       message.author = entry.author().person_id();
       message.priority = entry.message_corrected().priority();
@@ -384,13 +391,16 @@ void apply_message(message_state& message, const v1::Entry& entry) {
         if (slot.role == v1::ROLE_UNSPECIFIED) message.ever_acknowledged.insert(slot.people.begin(), slot.people.end());
       }
       break;
-    case v1::Entry::kMessageRetracted: message.retracted = true; break;
+    case v1::Entry::kMessageRetracted:
+      message.retracted = true;
+      break;
     case v1::Entry::kMessageAcknowledged:
       if (entry.message_acknowledged().revision_seq() == message.revision_seq) message.acknowledged.insert(entry.author().person_id());
       message.ever_acknowledged.insert(entry.author().person_id());
       message.correction_only = true;
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -430,13 +440,26 @@ std::vector<place> references(const chat_state& state, const v1::Command& comman
       thread(command.post_message().stream(), command.post_message().thread_seq());
       message(command.post_message().stream(), command.post_message().reply_to_seq());
       break;
-    case v1::Command::kEditMessage: message(command.edit_message().stream(), command.edit_message().seq()); break;
-    case v1::Command::kCorrectMessage: message(command.correct_message().stream(), command.correct_message().seq()); break;
-    case v1::Command::kRetractMessage: message(command.retract_message().stream(), command.retract_message().seq()); break;
-    case v1::Command::kAcknowledgeMessage: message(command.acknowledge_message().stream(), command.acknowledge_message().seq()); break;
-    case v1::Command::kResolveThread: thread(command.resolve_thread().stream(), command.resolve_thread().seq()); break;
-    case v1::Command::kReopenThread: thread(command.reopen_thread().stream(), command.reopen_thread().seq()); break;
-    default: break;
+    case v1::Command::kEditMessage:
+      message(command.edit_message().stream(), command.edit_message().seq());
+      break;
+    case v1::Command::kCorrectMessage:
+      message(command.correct_message().stream(), command.correct_message().seq());
+      break;
+    case v1::Command::kRetractMessage:
+      message(command.retract_message().stream(), command.retract_message().seq());
+      break;
+    case v1::Command::kAcknowledgeMessage:
+      message(command.acknowledge_message().stream(), command.acknowledge_message().seq());
+      break;
+    case v1::Command::kResolveThread:
+      thread(command.resolve_thread().stream(), command.resolve_thread().seq());
+      break;
+    case v1::Command::kReopenThread:
+      thread(command.reopen_thread().stream(), command.reopen_thread().seq());
+      break;
+    default:
+      break;
   }
   return wanted;
 }
@@ -465,15 +488,24 @@ void forget_settled(chat_state& state) {
 
 outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context) {
   switch (command.action_case()) {
-    case v1::Command::kPostMessage: return post(state, command.post_message(), who, context);
-    case v1::Command::kEditMessage: return edit(state, command.edit_message(), who, context);
-    case v1::Command::kCorrectMessage: return correct(state, command.correct_message(), who, context);
-    case v1::Command::kRetractMessage: return retract(state, command.retract_message(), who, context);
-    case v1::Command::kAcknowledgeMessage: return acknowledge(state, command.acknowledge_message(), who, context);
-    case v1::Command::kOpenThread: return open_thread(state, command.open_thread(), who, context);
-    case v1::Command::kResolveThread: return resolve_thread(state, command.resolve_thread(), who, context);
-    case v1::Command::kReopenThread: return reopen_thread(state, command.reopen_thread(), who, context);
-    default: return refuse(code::invalid_argument, "action", "is not a chat command");
+    case v1::Command::kPostMessage:
+      return post(state, command.post_message(), who, context);
+    case v1::Command::kEditMessage:
+      return edit(state, command.edit_message(), who, context);
+    case v1::Command::kCorrectMessage:
+      return correct(state, command.correct_message(), who, context);
+    case v1::Command::kRetractMessage:
+      return retract(state, command.retract_message(), who, context);
+    case v1::Command::kAcknowledgeMessage:
+      return acknowledge(state, command.acknowledge_message(), who, context);
+    case v1::Command::kOpenThread:
+      return open_thread(state, command.open_thread(), who, context);
+    case v1::Command::kResolveThread:
+      return resolve_thread(state, command.resolve_thread(), who, context);
+    case v1::Command::kReopenThread:
+      return reopen_thread(state, command.reopen_thread(), who, context);
+    default:
+      return refuse(code::invalid_argument, "action", "is not a chat command");
   }
 }
 
@@ -516,19 +548,27 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
       state.paged_threads.erase(target);
       state.open_threads[target] = {entry.thread_reopened().title(), entry.thread_reopened().owner_person_id(), false};
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
 std::uint64_t about(const v1::Entry& entry) {
   switch (entry.fact_case()) {
-    case v1::Entry::kMessageEdited: return entry.message_edited().seq();
-    case v1::Entry::kMessageCorrected: return entry.message_corrected().seq();
-    case v1::Entry::kMessageRetracted: return entry.message_retracted().seq();
-    case v1::Entry::kMessageAcknowledged: return entry.message_acknowledged().seq();
-    case v1::Entry::kThreadResolved: return entry.thread_resolved().seq();
-    case v1::Entry::kThreadReopened: return entry.thread_reopened().seq();
-    default: return 0;
+    case v1::Entry::kMessageEdited:
+      return entry.message_edited().seq();
+    case v1::Entry::kMessageCorrected:
+      return entry.message_corrected().seq();
+    case v1::Entry::kMessageRetracted:
+      return entry.message_retracted().seq();
+    case v1::Entry::kMessageAcknowledged:
+      return entry.message_acknowledged().seq();
+    case v1::Entry::kThreadResolved:
+      return entry.thread_resolved().seq();
+    case v1::Entry::kThreadReopened:
+      return entry.thread_reopened().seq();
+    default:
+      return 0;
   }
 }
 

@@ -68,9 +68,7 @@ struct chat_state {
 
   const message_state* message(place at) const;
   const thread_state* thread(place at) const;
-  bool operator==(const chat_state& other) const {
-    return open_messages == other.open_messages && open_threads == other.open_threads;
-  }
+  bool operator==(const chat_state& other) const { return open_messages == other.open_messages && open_threads == other.open_threads; }
 };
 
 /// The entries that must be paged in before the command can be decided.
@@ -83,9 +81,9 @@ void forget_settled(chat_state& state);
 struct chat_context {
   instant now;
   const team_state& team;
-  std::span<const std::uint64_t> heads;   ///< Each stream's head, indexed by v1::Stream.
-  std::uint32_t stat_in_last_hour = 0;    ///< STAT messages of this sender in the last hour, over all patients.
-  std::uint32_t stat_per_hour = 5;        ///< The limit (A8).
+  std::span<const std::uint64_t> heads;        ///< Each stream's head, indexed by v1::Stream.
+  std::uint32_t stat_in_last_hour = 0;         ///< STAT messages of this sender in the last hour, over all patients.
+  std::uint32_t stat_per_hour = 5;             ///< The limit (A8).
   const organization_state* people = nullptr;  ///< Who has an account that works; absent: everybody.
 };
 
@@ -96,8 +94,8 @@ void apply_chat(chat_state& state, const v1::Entry& entry);
 /// The entry of the same stream that this one amends; 0: none.
 std::uint64_t about(const v1::Entry& entry);
 
-/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can still
-/// acknowledge it, else the attending, else the message's author.
+/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
+/// still acknowledge it, else the attending, else the message's author.
 struct obligation {
   place message;
   addressee slot;

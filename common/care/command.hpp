@@ -16,9 +16,9 @@ inline constexpr std::size_t max_name_bytes = 200;
 
 /// Who asks. Comes from the session, never from the command.
 struct actor {
-  std::string person_id;                           ///< Empty: the system itself.
-  v1::Role chosen_role = v1::ROLE_UNSPECIFIED;     ///< Chosen at Hello by people with several roles.
-  bool system = false;                             ///< An import or the server itself: rights are not asked, rules are.
+  std::string person_id;                        ///< Empty: the system itself.
+  v1::Role chosen_role = v1::ROLE_UNSPECIFIED;  ///< Chosen at Hello by people with several roles.
+  bool system = false;                          ///< An import or the server itself: rights are not asked, rules are.
 };
 
 /// Entries that a command leads to. A decider sets `stream` and the fact; the record stamps the rest.

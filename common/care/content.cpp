@@ -62,26 +62,35 @@ std::string minute_text(const google::protobuf::Timestamp& time) {
 
 std::string_view kind_words(v1::SubstanceReport::Kind kind) {
   switch (kind) {
-    case v1::SubstanceReport::KIND_PRESCRIPTION: return " (prescribed)";
-    case v1::SubstanceReport::KIND_OTC: return " (over the counter)";
-    case v1::SubstanceReport::KIND_HERB: return " (herb)";
-    case v1::SubstanceReport::KIND_VITAMIN: return " (vitamin or mineral)";
+    case v1::SubstanceReport::KIND_PRESCRIPTION:
+      return " (prescribed)";
+    case v1::SubstanceReport::KIND_OTC:
+      return " (over the counter)";
+    case v1::SubstanceReport::KIND_HERB:
+      return " (herb)";
+    case v1::SubstanceReport::KIND_VITAMIN:
+      return " (vitamin or mineral)";
     case v1::SubstanceReport::KIND_OTHER:
     case v1::SubstanceReport::KIND_UNSPECIFIED:
     case v1::SubstanceReport_Kind_SubstanceReport_Kind_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::SubstanceReport_Kind_SubstanceReport_Kind_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+    case v1::SubstanceReport_Kind_SubstanceReport_Kind_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
   return "";
 }
 
 std::string_view severity_word(v1::HandoffNote::Severity severity) {
   switch (severity) {
-    case v1::HandoffNote::SEVERITY_STABLE: return "stable";
-    case v1::HandoffNote::SEVERITY_WATCHER: return "watcher";
-    case v1::HandoffNote::SEVERITY_UNSTABLE: return "unstable";
+    case v1::HandoffNote::SEVERITY_STABLE:
+      return "stable";
+    case v1::HandoffNote::SEVERITY_WATCHER:
+      return "watcher";
+    case v1::HandoffNote::SEVERITY_UNSTABLE:
+      return "unstable";
     case v1::HandoffNote::SEVERITY_UNSPECIFIED:
     case v1::HandoffNote_Severity_HandoffNote_Severity_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::HandoffNote_Severity_HandoffNote_Severity_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+    case v1::HandoffNote_Severity_HandoffNote_Severity_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
   return "";
 }
@@ -91,7 +100,8 @@ std::string_view severity_word(v1::HandoffNote::Severity severity) {
 outcome<void> check_content(const Content& content, std::string_view path) {
   if (content.ByteSizeLong() > max_content_bytes) return refuse(code::invalid_argument, path, "content is longer than 16 KiB");
   switch (content.form_case()) {
-    case Content::kText: return form_check(path, "text").required(content.text(), "").done();
+    case Content::kText:
+      return form_check(path, "text").required(content.text(), "").done();
     case Content::kSbar:
       return form_check(path, "sbar")
           .required(content.sbar().situation(), "situation")
@@ -107,7 +117,8 @@ outcome<void> check_content(const Content& content, std::string_view path) {
           .that(!result.has_resulted_at() || to_instant(result.resulted_at()), "resultedAt", "must lie between 1900 and 2200")
           .done();
     }
-    case Content::kQuestion: return form_check(path, "question").required(content.question().question(), "question").done();
+    case Content::kQuestion:
+      return form_check(path, "question").required(content.question().question(), "question").done();
     case Content::kDecision:
       return form_check(path, "decision")
           .required(content.decision().decision(), "decision")
@@ -140,7 +151,8 @@ outcome<void> check_content(const Content& content, std::string_view path) {
           .that(content.handoff_note().actions_size() <= max_content_items, "actions", "too many")
           .that(content.handoff_note().contingencies_size() <= max_content_items, "contingencies", "too many")
           .done();
-    case Content::FORM_NOT_SET: break;
+    case Content::FORM_NOT_SET:
+      break;
   }
   return refuse(code::invalid_argument, path, "needs text or one structured form");
 }
@@ -149,7 +161,8 @@ std::string plain_text(const Content& content) {
   std::string text;
   switch (content.form_case()) {
     case Content::kText:
-    case Content::FORM_NOT_SET: break;
+    case Content::FORM_NOT_SET:
+      break;
     case Content::kSbar:
       line(text, "Situation", content.sbar().situation());
       line(text, "Background", content.sbar().background());

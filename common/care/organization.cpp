@@ -69,14 +69,16 @@ outcome<facts> decide_organization(const organization_state& state, const v1::Co
   }
   facts result;
   switch (command.action_case()) {
-    case v1::Command::kEnrollPerson: return enroll(state, command.enroll_person());
+    case v1::Command::kEnrollPerson:
+      return enroll(state, command.enroll_person());
     case v1::Command::kSuspendPerson: {
       const auto& asked = command.suspend_person();
       const account* known = state.find(asked.person_id());
       if (!known) return refuse(code::not_found, "suspendPerson.personId", "no such person");
       if (auto reason = check_text(asked.reason(), "suspendPerson.reason", max_reason_bytes); !reason) return reason.error();
       if (known->suspended) return refuse(code::failed_precondition, "suspendPerson.personId", "is suspended already");
-      if (asked.person_id() == who.person_id) return refuse(code::failed_precondition, "suspendPerson.personId", "nobody suspends themselves");
+      if (asked.person_id() == who.person_id)
+        return refuse(code::failed_precondition, "suspendPerson.personId", "nobody suspends themselves");
       auto& suspended = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_person_suspended();
       suspended.set_person_id(asked.person_id());
       suspended.set_reason(asked.reason());
@@ -93,7 +95,8 @@ outcome<facts> decide_organization(const organization_state& state, const v1::Co
       reinstated.set_reason(asked.reason());
       return result;
     }
-    default: return refuse(code::invalid_argument, "action", "is not a command on the organisation");
+    default:
+      return refuse(code::invalid_argument, "action", "is not a command on the organisation");
   }
 }
 
@@ -106,9 +109,14 @@ void apply_organization(organization_state& state, const v1::Entry& entry) {
       slot = std::move(next);
       break;
     }
-    case v1::Entry::kPersonSuspended: state.people[entry.person_suspended().person_id()].suspended = true; break;
-    case v1::Entry::kPersonReinstated: state.people[entry.person_reinstated().person_id()].suspended = false; break;
-    default: break;
+    case v1::Entry::kPersonSuspended:
+      state.people[entry.person_suspended().person_id()].suspended = true;
+      break;
+    case v1::Entry::kPersonReinstated:
+      state.people[entry.person_reinstated().person_id()].suspended = false;
+      break;
+    default:
+      break;
   }
 }
 

@@ -22,8 +22,10 @@ bool on_team_roster(v1::Command::ActionCase action) {
     case v1::Command::kChangeRole:
     case v1::Command::kAssignAttending:
     case v1::Command::kViewRoster:
-    case v1::Command::kOpenRecord: return true;
-    default: return false;
+    case v1::Command::kOpenRecord:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -72,7 +74,8 @@ std::string_view action_name(v1::Command::ActionCase action) {
 outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (command.action_case() == v1::Command::ACTION_NOT_SET) return refuse(code::invalid_argument, "action", "needs an action");
   if (on_organization(command.action_case()) != state.patient_id.empty()) {
-    return refuse(code::invalid_argument, "patientId", state.patient_id.empty() ? "must be set for this command" : "must be empty for this command");
+    return refuse(code::invalid_argument, "patientId",
+                  state.patient_id.empty() ? "must be set for this command" : "must be empty for this command");
   }
   if (!who.system && !with.people.active(who.person_id)) return refuse(code::unauthenticated, "", "this account has no access");
   if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();

@@ -26,10 +26,10 @@ enum class code : int {
 /// A refusal has no effect. The message is for the developer and never holds a patient's data.
 struct refusal {
   care::code code = code::internal;
-  std::string field;                ///< JSON path of the field at fault; empty: none.
-  std::string message;              ///< What is wrong and what to do.
-  std::string confirm_token;        ///< Only with field "confirmPatient".
-  std::uint32_t retry_after_ms = 0; ///< Only where waiting helps.
+  std::string field;                 ///< JSON path of the field at fault; empty: none.
+  std::string message;               ///< What is wrong and what to do.
+  std::string confirm_token;         ///< Only with field "confirmPatient".
+  std::uint32_t retry_after_ms = 0;  ///< Only where waiting helps.
 };
 
 /// A value or a refusal.
@@ -39,6 +39,8 @@ using outcome = boost::system::result<T, refusal>;
 /// Makes `outcome::value()` throw: reaching it is a bug.
 [[noreturn]] void throw_exception_from_error(const refusal& why, const boost::source_location& where);
 
-inline refusal refuse(code c, std::string_view field, std::string_view message) { return {c, std::string(field), std::string(message), {}, 0}; }
+inline refusal refuse(code c, std::string_view field, std::string_view message) {
+  return {c, std::string(field), std::string(message), {}, 0};
+}
 
 }  // namespace careteam::care

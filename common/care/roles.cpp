@@ -38,31 +38,33 @@ constexpr auto T = right::scoped;
 constexpr auto G = right::by_grant;
 
 // Reads like the table: "read" and "post" of clinical, support, shared; team; audit; staff. Who may post to `support` may read it.
+// clang-format off
 constexpr std::array rights{
-    //         role                          read: Clin Sup Shr   post: Clin Sup Shr   manage team            audit  staff
-    rights_row{v1::ROLE_MEDICAL_ONCOLOGIST,        Y,   Y,  Y,           Y,  Y,  Y,    team_right::yes,        false, true},
-    rights_row{v1::ROLE_COVERING_ONCOLOGIST,       Y,   Y,  Y,           Y,  Y,  Y,    team_right::delegated,  false, true},
-    rights_row{v1::ROLE_SURGEON,                   Y,   N,  Y,           Y,  N,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_RADIATION_ONCOLOGIST,      Y,   N,  Y,           Y,  N,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_RADIOLOGIST,               T,   N,  N,           T,  N,  N,    team_right::no,         false, true},
-    rights_row{v1::ROLE_PATHOLOGIST,               T,   N,  N,           T,  N,  N,    team_right::no,         false, true},
-    rights_row{v1::ROLE_NURSE_PRACTITIONER,        Y,   Y,  Y,           Y,  Y,  Y,    team_right::yes,        false, true},
-    rights_row{v1::ROLE_ONCOLOGY_NURSE,            Y,   Y,  Y,           Y,  Y,  Y,    team_right::delegated,  false, true},
-    rights_row{v1::ROLE_MEDICAL_ASSISTANT,         T,   Y,  T,           N,  Y,  T,    team_right::no,         false, true},
-    rights_row{v1::ROLE_PHARMACIST,                Y,   Y,  Y,           Y,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_GENETIC_COUNSELOR,         T,   Y,  Y,           T,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_SOCIAL_WORKER,             T,   Y,  Y,           T,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_COUNSELOR,                 T,   Y,  Y,           N,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_NUTRITIONIST,              T,   Y,  Y,           N,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_FINANCIAL_ADVISER,         N,   Y,  T,           N,  Y,  T,    team_right::no,         false, true},
-    rights_row{v1::ROLE_SUPPORTIVE_CARE,           T,   Y,  Y,           N,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_PALLIATIVE_CARE,           Y,   Y,  Y,           N,  Y,  Y,    team_right::no,         false, true},
-    rights_row{v1::ROLE_PATIENT,                   N,   N,  Y,           N,  N,  Y,    team_right::caregivers, false, false},
-    rights_row{v1::ROLE_CAREGIVER,                 N,   N,  G,           N,  N,  G,    team_right::no,         false, false},
-    rights_row{v1::ROLE_ADMINISTRATOR,             N,   N,  N,           N,  N,  N,    team_right::yes,        false, true},
-    rights_row{v1::ROLE_PRIVACY_OFFICER,           N,   N,  N,           N,  N,  N,    team_right::no,         true,  true},
-    rights_row{v1::ROLE_INTEGRATION,               T,   N,  T,           T,  N,  T,    team_right::no,         false, true},
+    //         role                             read: Clin Sup Shr   post: Clin Sup Shr   manage team             audit  staff
+    rights_row{v1::ROLE_MEDICAL_ONCOLOGIST,       Y,   Y,  Y,           Y,   Y,  Y,   team_right::yes,        false, true},
+    rights_row{v1::ROLE_COVERING_ONCOLOGIST,      Y,   Y,  Y,           Y,   Y,  Y,   team_right::delegated,  false, true},
+    rights_row{v1::ROLE_SURGEON,                  Y,   N,  Y,           Y,   N,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_RADIATION_ONCOLOGIST,     Y,   N,  Y,           Y,   N,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_RADIOLOGIST,              T,   N,  N,           T,   N,  N,   team_right::no,         false, true},
+    rights_row{v1::ROLE_PATHOLOGIST,              T,   N,  N,           T,   N,  N,   team_right::no,         false, true},
+    rights_row{v1::ROLE_NURSE_PRACTITIONER,       Y,   Y,  Y,           Y,   Y,  Y,   team_right::yes,        false, true},
+    rights_row{v1::ROLE_ONCOLOGY_NURSE,           Y,   Y,  Y,           Y,   Y,  Y,   team_right::delegated,  false, true},
+    rights_row{v1::ROLE_MEDICAL_ASSISTANT,        T,   Y,  T,           N,   Y,  T,   team_right::no,         false, true},
+    rights_row{v1::ROLE_PHARMACIST,               Y,   Y,  Y,           Y,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_GENETIC_COUNSELOR,        T,   Y,  Y,           T,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_SOCIAL_WORKER,            T,   Y,  Y,           T,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_COUNSELOR,                T,   Y,  Y,           N,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_NUTRITIONIST,             T,   Y,  Y,           N,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_FINANCIAL_ADVISER,        N,   Y,  T,           N,   Y,  T,   team_right::no,         false, true},
+    rights_row{v1::ROLE_SUPPORTIVE_CARE,          T,   Y,  Y,           N,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_PALLIATIVE_CARE,          Y,   Y,  Y,           N,   Y,  Y,   team_right::no,         false, true},
+    rights_row{v1::ROLE_PATIENT,                  N,   N,  Y,           N,   N,  Y,   team_right::caregivers, false, false},
+    rights_row{v1::ROLE_CAREGIVER,                N,   N,  G,           N,   N,  G,   team_right::no,         false, false},
+    rights_row{v1::ROLE_ADMINISTRATOR,            N,   N,  N,           N,   N,  N,   team_right::yes,        false, true},
+    rights_row{v1::ROLE_PRIVACY_OFFICER,          N,   N,  N,           N,   N,  N,   team_right::no,         true,  true},
+    rights_row{v1::ROLE_INTEGRATION,              T,   N,  T,           T,   N,  T,   team_right::no,         false, true},
 };
+// clang-format on
 constexpr rights_row nothing{v1::ROLE_UNSPECIFIED, N, N, N, N, N, N, team_right::no, false, false};
 
 constexpr bool in_order() {
@@ -75,7 +77,9 @@ static_assert(in_order(), "every role has one row of each table, in the order of
 
 }  // namespace
 
-std::span<const role_row> role_vocabulary() { return vocabulary; }
+std::span<const role_row> role_vocabulary() {
+  return vocabulary;
+}
 
 const role_row* find_role(Role role) {
   const auto index = static_cast<std::size_t>(role);
@@ -85,10 +89,10 @@ const role_row* find_role(Role role) {
 std::optional<Role> role_from_coding(std::string_view system, std::string_view code) {
   if (code.empty()) return std::nullopt;
   for (const auto& row : vocabulary) {
-    const auto known = system == "urn:careteam:role"                    ? row.code
-                       : system == "http://snomed.info/sct"             ? row.snomed
+    const auto known = system == "urn:careteam:role"                   ? row.code
+                       : system == "http://snomed.info/sct"            ? row.snomed
                        : system == "http://nucc.org/provider-taxonomy" ? row.nucc
-                                                                        : std::string_view{};
+                                                                       : std::string_view{};
     if (known == code) return row.role;
   }
   return std::nullopt;

@@ -14,8 +14,12 @@ constexpr std::uint32_t snapshot_format = 1;  // Raised whenever the meaning of 
 
 using internal::RecordSnapshot;
 
-std::int64_t micros(instant t) { return t.time_since_epoch().count(); }
-instant from_micros(std::int64_t us) { return instant{std::chrono::microseconds{us}}; }
+std::int64_t micros(instant t) {
+  return t.time_since_epoch().count();
+}
+instant from_micros(std::int64_t us) {
+  return instant{std::chrono::microseconds{us}};
+}
 
 void put_team(RecordSnapshot& to, const team_state& team) {
   to.set_patient_name(team.patient_name);

@@ -9,17 +9,21 @@ namespace {
 
 bool allows(right cell, const membership& m, v1::Scope scope) {
   switch (cell) {
-    case right::no: return false;
-    case right::yes: return true;
+    case right::no:
+      return false;
+    case right::yes:
+      return true;
     case right::scoped:
-    case right::by_grant: return m.has(scope);
-    case right::policy: return m.has(v1::SCOPE_MANAGE_TEAM);
+    case right::by_grant:
+      return m.has(scope);
+    case right::policy:
+      return m.has(v1::SCOPE_MANAGE_TEAM);
   }
   return false;
 }
 
-/// The membership of this person and role that runs at t, or else the next one to begin: what "end it" and "change it" mean, in whatever order
-/// they were written.
+/// The membership of this person and role that runs at t, or else the next one to begin: what "end it" and "change it" mean, in whatever
+/// order they were written.
 template <class Members>
 auto find_open(Members& members, std::string_view person, v1::Role role, instant t) -> decltype(&members.front()) {
   decltype(&members.front()) next = nullptr;
@@ -45,14 +49,16 @@ outcome<void> check_manager(const team_state& state, const actor& who, v1::Role 
   for (const auto& m : state.members) {
     if (m.person_id != who.person_id || m.role != who.chosen_role || !m.active_at(context.now)) continue;
     switch (rights_of(m.role).manage_team) {
-      case team_right::yes: return {};
+      case team_right::yes:
+        return {};
       case team_right::delegated:
         if (m.has(v1::SCOPE_MANAGE_TEAM)) return {};
         break;
       case team_right::caregivers:
         if (about == v1::ROLE_CAREGIVER) return {};
         break;
-      case team_right::no: break;
+      case team_right::no:
+        break;
     }
   }
   return refuse(code::permission_denied, "action", "this role may not change the team");
@@ -67,10 +73,14 @@ outcome<void> check_version(const team_state& state, std::uint64_t expected, std
 bool fits(v1::PersonKind kind, v1::Role role) {
   if (!find_role(role)) return false;
   switch (role) {
-    case v1::ROLE_PATIENT: return kind == v1::PERSON_KIND_PATIENT;
-    case v1::ROLE_CAREGIVER: return kind == v1::PERSON_KIND_RELATED;
-    case v1::ROLE_INTEGRATION: return kind == v1::PERSON_KIND_SERVICE;
-    default: return kind == v1::PERSON_KIND_STAFF;
+    case v1::ROLE_PATIENT:
+      return kind == v1::PERSON_KIND_PATIENT;
+    case v1::ROLE_CAREGIVER:
+      return kind == v1::PERSON_KIND_RELATED;
+    case v1::ROLE_INTEGRATION:
+      return kind == v1::PERSON_KIND_SERVICE;
+    default:
+      return kind == v1::PERSON_KIND_STAFF;
   }
 }
 
@@ -81,13 +91,20 @@ outcome<void> check_scopes(v1::Role role, const google::protobuf::RepeatedField<
     const bool invited = [&] {
       const auto open = [](right cell) { return cell == right::scoped || cell == right::by_grant; };
       switch (static_cast<v1::Scope>(scope)) {
-        case v1::SCOPE_READ_CLINICAL: return open(row.read_clinical);
-        case v1::SCOPE_POST_CLINICAL: return open(row.post_clinical);
-        case v1::SCOPE_READ_SHARED: return open(row.read_shared);
-        case v1::SCOPE_POST_SHARED: return open(row.post_shared);
-        case v1::SCOPE_MANAGE_TEAM: return row.manage_team == team_right::delegated;
-        case v1::SCOPE_ACKNOWLEDGE: return role == v1::ROLE_CAREGIVER;
-        default: return false;
+        case v1::SCOPE_READ_CLINICAL:
+          return open(row.read_clinical);
+        case v1::SCOPE_POST_CLINICAL:
+          return open(row.post_clinical);
+        case v1::SCOPE_READ_SHARED:
+          return open(row.read_shared);
+        case v1::SCOPE_POST_SHARED:
+          return open(row.post_shared);
+        case v1::SCOPE_MANAGE_TEAM:
+          return row.manage_team == team_right::delegated;
+        case v1::SCOPE_ACKNOWLEDGE:
+          return role == v1::ROLE_CAREGIVER;
+        default:
+          return false;
       }
     }();
     if (!invited) return refuse(code::invalid_argument, field, "this role cannot be granted this scope");
@@ -120,7 +137,8 @@ outcome<facts> open_record(const team_state& state, const actor& who, const v1::
 
 outcome<facts> add_member(const team_state& state, const actor& who, const v1::AddMember& asked, const team_context& context) {
   if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
-  if (auto version = check_version(state, asked.expected_roster_version(), "addMember.expectedRosterVersion"); !version) return version.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "addMember.expectedRosterVersion"); !version)
+    return version.error();
   if (asked.role() == v1::ROLE_UNSPECIFIED) return refuse(code::invalid_argument, "addMember.role", "must be set");
   if (asked.role() == v1::ROLE_ADMINISTRATOR) {
     return refuse(code::invalid_argument, "addMember.role", "administrators belong to the organisation, not to a team");
@@ -176,7 +194,8 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
 
 outcome<facts> end_member(const team_state& state, const actor& who, const v1::EndMember& asked, const team_context& context) {
   if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
-  if (auto version = check_version(state, asked.expected_roster_version(), "endMember.expectedRosterVersion"); !version) return version.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "endMember.expectedRosterVersion"); !version)
+    return version.error();
   if (auto reason = check_text(asked.reason(), "endMember.reason", max_reason_bytes); !reason) return reason.error();
   const membership* m = find_open(state.members, asked.person_id(), asked.role(), context.now);
   if (!m) return refuse(code::failed_precondition, "endMember.personId", "has no such membership");
@@ -206,7 +225,8 @@ outcome<facts> end_member(const team_state& state, const actor& who, const v1::E
 outcome<facts> change_role(const team_state& state, const actor& who, const v1::ChangeRole& asked, const team_context& context) {
   if (auto may = check_manager(state, who, asked.to_role(), context); !may) return may.error();
   if (auto may = check_manager(state, who, asked.from_role(), context); !may) return may.error();
-  if (auto version = check_version(state, asked.expected_roster_version(), "changeRole.expectedRosterVersion"); !version) return version.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "changeRole.expectedRosterVersion"); !version)
+    return version.error();
   if (auto reason = check_text(asked.reason(), "changeRole.reason", max_reason_bytes); !reason) return reason.error();
   const membership* m = find_open(state.members, asked.person_id(), asked.from_role(), context.now);
   if (!m || !m->active_at(context.now)) return refuse(code::failed_precondition, "changeRole.fromRole", "is not this person's role now");
@@ -216,7 +236,8 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
       !person || !fits(person->kind, asked.to_role())) {
     return refuse(code::invalid_argument, "changeRole.toRole", "does not fit this kind of person");
   }
-  if (asked.from_role() == v1::ROLE_PATIENT) return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
+  if (asked.from_role() == v1::ROLE_PATIENT)
+    return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
   if (state.attending == asked.person_id() && asked.from_role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
     return refuse(code::failed_precondition, "changeRole.personId", "is the attending: assign another one first");
   }
@@ -253,7 +274,8 @@ outcome<facts> assign_attending(const team_state& state, const actor& who, const
   return result;
 }
 
-void note_change(team_state& state, v1::RosterChange::Kind kind, const std::string& person, v1::Role role, std::uint64_t version, instant t) {
+void note_change(team_state& state, v1::RosterChange::Kind kind, const std::string& person, v1::Role role, std::uint64_t version,
+                 instant t) {
   std::string name = person;
   for (const auto& m : state.members) {
     if (m.person_id == person) name = m.name;
@@ -263,11 +285,15 @@ void note_change(team_state& state, v1::RosterChange::Kind kind, const std::stri
   state.version = version;
 }
 
-instant time_of(const v1::Entry& entry) { return to_instant(entry.time()).value_or(earliest_time); }
+instant time_of(const v1::Entry& entry) {
+  return to_instant(entry.time()).value_or(earliest_time);
+}
 
 }  // namespace
 
-bool membership::has(v1::Scope scope) const { return std::find(scopes.begin(), scopes.end(), scope) != scopes.end(); }
+bool membership::has(v1::Scope scope) const {
+  return std::find(scopes.begin(), scopes.end(), scope) != scopes.end();
+}
 
 std::vector<const membership*> team_state::at(instant t) const {
   std::vector<const membership*> result;
@@ -301,21 +327,30 @@ std::optional<instant> team_state::next_boundary(instant t) const {
 bool reads(const membership& m, v1::Stream stream) {
   const auto& row = rights_of(m.role);
   switch (stream) {
-    case v1::STREAM_SHARED: return allows(row.read_shared, m, v1::SCOPE_READ_SHARED);
-    case v1::STREAM_CLINICAL: return allows(row.read_clinical, m, v1::SCOPE_READ_CLINICAL);
-    case v1::STREAM_SUPPORT: return row.read_support == right::yes;
-    case v1::STREAM_AUDIT: return row.read_audit;
-    default: return false;
+    case v1::STREAM_SHARED:
+      return allows(row.read_shared, m, v1::SCOPE_READ_SHARED);
+    case v1::STREAM_CLINICAL:
+      return allows(row.read_clinical, m, v1::SCOPE_READ_CLINICAL);
+    case v1::STREAM_SUPPORT:
+      return row.read_support == right::yes;
+    case v1::STREAM_AUDIT:
+      return row.read_audit;
+    default:
+      return false;
   }
 }
 
 bool posts(const membership& m, v1::Stream stream) {
   const auto& row = rights_of(m.role);
   switch (stream) {
-    case v1::STREAM_SHARED: return allows(row.post_shared, m, v1::SCOPE_POST_SHARED) && reads(m, stream);
-    case v1::STREAM_CLINICAL: return allows(row.post_clinical, m, v1::SCOPE_POST_CLINICAL) && reads(m, stream);
-    case v1::STREAM_SUPPORT: return row.post_support == right::yes;
-    default: return false;
+    case v1::STREAM_SHARED:
+      return allows(row.post_shared, m, v1::SCOPE_POST_SHARED) && reads(m, stream);
+    case v1::STREAM_CLINICAL:
+      return allows(row.post_clinical, m, v1::SCOPE_POST_CLINICAL) && reads(m, stream);
+    case v1::STREAM_SUPPORT:
+      return row.post_support == right::yes;
+    default:
+      return false;
   }
 }
 
@@ -366,23 +401,31 @@ outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant 
   return only->role;
 }
 
-refusal no_such_record() { return refuse(code::not_found, "patientId", "no such record"); }
-refusal no_such_stream(std::string_view field) { return refuse(code::not_found, field, "no such stream"); }
+refusal no_such_record() {
+  return refuse(code::not_found, "patientId", "no such record");
+}
+refusal no_such_stream(std::string_view field) {
+  return refuse(code::not_found, field, "no such stream");
+}
 
 outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context) {
   if (command.action_case() == v1::Command::kOpenRecord) return open_record(state, who, command, context);
   if (!state.opened) return no_such_record();
   switch (command.action_case()) {
-    case v1::Command::kAddMember: return add_member(state, who, command.add_member(), context);
-    case v1::Command::kEndMember: return end_member(state, who, command.end_member(), context);
-    case v1::Command::kChangeRole: return change_role(state, who, command.change_role(), context);
-    case v1::Command::kAssignAttending: return assign_attending(state, who, command.assign_attending(), context);
+    case v1::Command::kAddMember:
+      return add_member(state, who, command.add_member(), context);
+    case v1::Command::kEndMember:
+      return end_member(state, who, command.end_member(), context);
+    case v1::Command::kChangeRole:
+      return change_role(state, who, command.change_role(), context);
+    case v1::Command::kAssignAttending:
+      return assign_attending(state, who, command.assign_attending(), context);
     case v1::Command::kViewRoster: {
       const account* asking = context.people.find(who.person_id);
       const bool administrator = asking && asking->administrator;
       // The roster is part of what a caregiver reads only where the patient granted it (E11).
-      const bool may = administrator || is_staff(state, who.person_id, context.now) ||
-                       may_read(state, who.person_id, v1::STREAM_SHARED, context.now);
+      const bool may =
+          administrator || is_staff(state, who.person_id, context.now) || may_read(state, who.person_id, v1::STREAM_SHARED, context.now);
       if (!may) return no_such_record();
       const auto seen = state.seen.find(who.person_id);
       facts result;
@@ -393,7 +436,8 @@ outcome<facts> decide_team(const team_state& state, const v1::Command& command, 
       }
       return result;
     }
-    default: return refuse(code::invalid_argument, "action", "is not a command on the team");
+    default:
+      return refuse(code::invalid_argument, "action", "is not a command on the team");
   }
 }
 
@@ -462,7 +506,8 @@ void apply_team(team_state& state, const v1::Entry& entry) {
       seen = std::max(seen, entry.roster_viewed().roster_version());
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 

@@ -75,7 +75,8 @@ bool audience_within(const team_state& team, v1::Stream inner, v1::Stream outer,
 /// Whether the person works for the organisation on this team.
 bool is_staff(const team_state& team, std::string_view person, instant t);
 
-/// The role in which a person acts (A3): their only one, or the one they chose. Somebody outside the team gets the answer that an absent record gives.
+/// The role in which a person acts (A3): their only one, or the one they chose. Somebody outside the team gets the answer that an absent
+/// record gives.
 outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant t);
 
 /// The answer for a record that does not exist, or not for this person (invariant 4).

@@ -48,7 +48,9 @@ std::optional<std::string> unknown_in(const Message& message) {
 
 }  // namespace
 
-std::optional<std::string> first_unknown(const Message& message) { return unknown_in(message); }
+std::optional<std::string> first_unknown(const Message& message) {
+  return unknown_in(message);
+}
 
 bool is_fhir_id(std::string_view text) {
   if (text.empty() || text.size() > 64) return false;

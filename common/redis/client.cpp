@@ -29,9 +29,8 @@ struct waiter {
     auto taken = std::move(*handler);
     handler.reset();
     const auto executor = asio::get_associated_executor(taken);
-    asio::dispatch(executor, [owned = std::move(taken), error, result = std::move(answers)]() mutable {
-      std::move(owned)(error, std::move(result));
-    });
+    asio::dispatch(
+        executor, [owned = std::move(taken), error, result = std::move(answers)]() mutable { std::move(owned)(error, std::move(result)); });
   }
 };
 
@@ -143,8 +142,8 @@ void client::submit(std::vector<command> commands, completion done) {
 
 asio::awaitable<outcomes> client::execute_many(std::vector<command> commands) {
   execute_initiation initiation{this, std::move(commands)};
-  auto answers = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(error_code, outcomes)>(std::move(initiation),
-                                                                                                          asio::use_awaitable);
+  auto answers =
+      co_await asio::async_initiate<const asio::use_awaitable_t<>, void(error_code, outcomes)>(std::move(initiation), asio::use_awaitable);
   co_return answers;
 }
 

@@ -14,7 +14,9 @@
 
 namespace careteam::redis {
 
-secret_key::~secret_key() { OPENSSL_cleanse(value_.data(), value_.size()); }
+secret_key::~secret_key() {
+  OPENSSL_cleanse(value_.data(), value_.size());
+}
 
 secret_key secret_key::derive(std::string_view label, std::string_view text) const {
   std::string input(label);

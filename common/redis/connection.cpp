@@ -78,26 +78,30 @@ asio::awaitable<error_code> connection::open(std::shared_ptr<connection> self) {
 
 asio::awaitable<error_code> connection::connect(std::shared_ptr<connection> self) {
   error_code failed;
-  stream::endpoint target;
+  std::vector<stream::endpoint> targets;
   if (const auto* local = std::get_if<unix_address>(&self->options_.where)) {
     constexpr std::size_t longest_path = 107;  // sun_path without its final zero; Asio throws beyond it.
     if (local->path.empty() || local->path.size() > longest_path) co_return error_code(asio::error::invalid_argument);
-    target = stream::endpoint(asio::local::stream_protocol::endpoint(local->path));
+    targets.emplace_back(asio::local::stream_protocol::endpoint(local->path));
   } else {
     const auto& remote = std::get<tcp_address>(self->options_.where);
     const auto literal = asio::ip::make_address(remote.host, failed);
     if (!failed) {
-      target = stream::endpoint(asio::ip::tcp::endpoint(literal, remote.port));
+      targets.emplace_back(asio::ip::tcp::endpoint(literal, remote.port));
     } else {
       failed.clear();
       const std::string port = std::to_string(remote.port);
       const auto found = co_await self->resolver_.async_resolve(remote.host, port, asio::redirect_error(asio::use_awaitable, failed));
-      if (!failed && found.empty()) failed = asio::error::host_not_found;
-      if (failed || self->closed_) co_return self->closed_ ? make_error_code(errc::connect_timeout) : failed;
-      target = stream::endpoint(found.begin()->endpoint());
+      for (const auto& entry : found) targets.emplace_back(entry.endpoint());
+      if (!failed && targets.empty()) failed = asio::error::host_not_found;
     }
   }
-  co_await self->socket_.async_connect(target, asio::redirect_error(asio::use_awaitable, failed));
+  // A name may stand for addresses where nobody listens ("localhost" as ::1).
+  for (std::size_t i = 0; i < targets.size() && !self->closed_ && (i == 0 || failed); ++i) {
+    error_code ignored;
+    self->socket_.close(ignored);
+    co_await self->socket_.async_connect(targets[i], asio::redirect_error(asio::use_awaitable, failed));
+  }
   if (self->closed_) co_return make_error_code(errc::connect_timeout);
   if (!failed && std::holds_alternative<tcp_address>(self->options_.where)) {
     error_code ignored;  // Only speed depends on it.
@@ -121,7 +125,8 @@ asio::awaitable<error_code> connection::greet(std::shared_ptr<connection> self) 
   if (!options.name.empty()) commands.push_back(command{"CLIENT", "SETNAME", options.name});
   commands.push_back(command{"PING"});
   submit_initiation initiation{self, commands};
-  outcomes answers = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(outcomes)>(std::move(initiation), asio::use_awaitable);
+  outcomes answers =
+      co_await asio::async_initiate<const asio::use_awaitable_t<>, void(outcomes)>(std::move(initiation), asio::use_awaitable);
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i].has_error()) continue;
     const auto error = answers[i].error();
@@ -145,8 +150,10 @@ void connection::submit(const std::vector<command>& commands, completion done) {
   errc refused{};
   for (const auto& words : commands) {
     const std::size_t before = outgoing_.size();
-    if (!append_encoded(words, options_.max_command_bytes, outgoing_)) refused = errc::command_too_large;
-    else if (pending_bytes_ + (outgoing_.size() - start) > options_.max_outstanding_bytes) refused = errc::queue_full;
+    if (!append_encoded(words, options_.max_command_bytes, outgoing_))
+      refused = errc::command_too_large;
+    else if (pending_bytes_ + (outgoing_.size() - start) > options_.max_outstanding_bytes)
+      refused = errc::queue_full;
     if (refused != errc{}) {
       outgoing_.resize(start);
       return refuse(commands, refused, done);

@@ -18,7 +18,7 @@ namespace careteam::redis {
 class connection : public std::enable_shared_from_this<connection> {
  public:
   struct hooks {
-    std::function<bool(reply&)> push;                        ///< True: this was no answer, and it has been dealt with.
+    std::function<bool(reply&)> push;                       ///< True: this was no answer, and it has been dealt with.
     std::function<void(boost::system::error_code)> closed;  ///< Once, also after close().
   };
 

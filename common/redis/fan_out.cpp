@@ -154,11 +154,20 @@ void fan_out::advance(const std::string& record, std::uint64_t version) {
 void fan_out::on_message(const std::string& channel, std::string_view payload) {
   sealed_letter letter;
   switch (opener_.open(channel, payload, letter)) {
-    case unsealed::own: ++counters_.own; return;
-    case unsealed::malformed: ++counters_.malformed; return;
-    case unsealed::forged: ++counters_.forged; return;
-    case unsealed::replayed: ++counters_.replayed; return;
-    case unsealed::letter: break;
+    case unsealed::own:
+      ++counters_.own;
+      return;
+    case unsealed::malformed:
+      ++counters_.malformed;
+      return;
+    case unsealed::forged:
+      ++counters_.forged;
+      return;
+    case unsealed::replayed:
+      ++counters_.replayed;
+      return;
+    case unsealed::letter:
+      break;
   }
   if (channel == common_channel_) {
     if (letter.content == sealed_content::missed) everything_missed();

@@ -18,7 +18,7 @@ namespace careteam::redis {
 
 struct fan_out_options {
   std::string key_prefix = "ct:";
-  std::size_t max_payload_bytes = 256 << 10;   ///< Larger ones are announced as a notice.
+  std::size_t max_payload_bytes = 256 << 10;     ///< Larger ones are announced as a notice.
   std::size_t max_unpublished_records = 10'000;  ///< Commits that Redis could not take, remembered by record; beyond: one "missed" for all.
   std::chrono::milliseconds retry{1000};         ///< After a failed publication on a connection that stands.
   log_sink log;

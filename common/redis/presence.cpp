@@ -41,11 +41,14 @@ error_code first_error(const outcomes& answers) {
 }
 
 /// Too much at once is no reason to doubt what is known: the next tick tries again.
-bool only_busy(error_code error) { return error == errc::queue_full; }
+bool only_busy(error_code error) {
+  return error == errc::queue_full;
+}
 
 }  // namespace
 
-presence::presence(asio::any_io_executor executor, client& redis, subscriber& channels, presence_options options, presence_observer observer)
+presence::presence(asio::any_io_executor executor, client& redis, subscriber& channels, presence_options options,
+                   presence_observer observer)
     : redis_(redis),
       channels_(channels),
       options_(std::move(options)),
@@ -76,7 +79,9 @@ presence::~presence() {
   channels_.unsubscribe(channel_);
 }
 
-bool presence::reachable() const { return redis_.connected() && channels_.confirmed(channel_); }
+bool presence::reachable() const {
+  return redis_.connected() && channels_.confirmed(channel_);
+}
 
 asio::awaitable<void> presence::run() {
   while (!stopping_) {
@@ -159,9 +164,8 @@ presence::step presence::announce() {
   ++counters_.announcements;
   if (const auto failed = co_await read_redis_time()) co_return failed;
   const std::string born_key = options_.key_prefix + "presence:born";
-  std::vector<command> commands{{"DEL", lease_key_, people_key_},
-                                {"SET", born_key, std::to_string(redis_time_ms_), "NX"},
-                                {"GET", born_key}};
+  std::vector<command> commands{
+      {"DEL", lease_key_, people_key_}, {"SET", born_key, std::to_string(redis_time_ms_), "NX"}, {"GET", born_key}};
   const auto start = co_await redis_.execute_many(std::move(commands));
   if (const auto failed = first_error(start)) co_return failed;
   const auto age = std::chrono::milliseconds(std::max<std::int64_t>(0, redis_time_ms_ - number_in(start[2]->text())));
@@ -181,6 +185,7 @@ presence::step presence::announce() {
     if (chunk.size() < people_per_command && !last) continue;
     batch.push_back(std::exchange(chunk, {}));
     if (batch.size() < commands_per_batch && !last) continue;
+    batch.push_back({"PEXPIRE", people_key_, lease_ms()});  // So that dying half-way leaves nothing behind for ever.
     std::vector<command> ready;
     ready.swap(batch);
     const auto answers = co_await redis_.execute_many(std::move(ready));
@@ -200,7 +205,13 @@ presence::step presence::announce() {
 }
 
 presence::step presence::read_all() {
-  command list{"ZRANGEBYSCORE", gateways_key_, std::to_string(redis_time_ms_), "+inf", "WITHSCORES", "LIMIT", "0",
+  command list{"ZRANGEBYSCORE",
+               gateways_key_,
+               std::to_string(redis_time_ms_),
+               "+inf",
+               "WITHSCORES",
+               "LIMIT",
+               "0",
                std::to_string(presence_view::max_gateways)};
   const auto answer = co_await redis_.execute(std::move(list));
   if (answer.has_error()) co_return answer.error();
@@ -223,13 +234,15 @@ presence::step presence::read_gateway(std::string id, clock::time_point alive_un
   const auto round = round_;
   const auto answer = co_await redis_.execute_transaction(std::move(commands));
   if (round != round_) co_return make_error_code(errc::connection_lost);
-  if (answer.has_error()) co_return answer.error();
-  const auto now = clock::now();
-  const auto& values = *answer;
-  if (values[0].is_nil()) {
+  // Keys of another type there are not our trouble: that gateway is simply not readable.
+  const bool unreadable = answer.has_error() && answer.error() == errc::server_error;
+  if (answer.has_error() && !unreadable) co_return answer.error();
+  if (unreadable || (*answer)[0].is_nil()) {
     view_.not_found(id, alive_until);
     co_return error_code{};
   }
+  const auto now = clock::now();
+  const auto& values = *answer;
   const auto left = std::clamp(std::chrono::milliseconds(values[1].integer()), std::chrono::milliseconds(0), options_.lease);
   presence_view::people people;
   for (const auto& person : values[2].elements()) {
@@ -306,9 +319,8 @@ presence::step presence::publish_changes() {
 asio::awaitable<void> presence::deregister() {
   become_unknown();
   if (!redis_.connected()) co_return;  // The lease ends by itself.
-  std::vector<command> commands{{"DEL", lease_key_, people_key_},
-                                {"ZREM", gateways_key_, id_},
-                                {"PUBLISH", channel_, message(presence_kind::gone)}};
+  std::vector<command> commands{
+      {"DEL", lease_key_, people_key_}, {"ZREM", gateways_key_, id_}, {"PUBLISH", channel_, message(presence_kind::gone)}};
   const auto answer = co_await redis_.execute_transaction(std::move(commands));
   if (answer.has_error()) log(severity::info, "presence could not be withdrawn; the lease will end by itself");
 }

@@ -76,10 +76,14 @@ bool presence_view::apply(presence_message message, time_point now) {
 /// True: what is known does not connect with this message.
 bool presence_view::apply_to(gateway_entry& gateway, const presence_message& message) {
   switch (message.kind) {
-    case presence_kind::announced: return true;
-    case presence_kind::heartbeat: return message.sequence > gateway.sequence;
-    case presence_kind::gone: return false;
-    case presence_kind::changes: break;
+    case presence_kind::announced:
+      return true;
+    case presence_kind::heartbeat:
+      return message.sequence > gateway.sequence;
+    case presence_kind::gone:
+      return false;
+    case presence_kind::changes:
+      break;
   }
   if (message.sequence <= gateway.sequence) return false;  // Part of what was read.
   if (message.sequence != gateway.sequence + 1) return true;

@@ -25,8 +25,8 @@ class presence_view {
   using people = std::unordered_set<std::string>;
 
   static constexpr std::size_t max_gateways = 1024;
-  static constexpr std::size_t max_people_per_gateway = 200'000;
-  static constexpr std::size_t max_held_messages = 256;  ///< Per gateway, while it is being read.
+  static constexpr std::size_t max_people_per_gateway = 100'000;  ///< With the longest ids still one reply of at most 16 MiB.
+  static constexpr std::size_t max_held_messages = 256;           ///< Per gateway, while it is being read.
 
   /// `changed` hears each person who appears anywhere or disappears everywhere. `lease`: how long a silent gateway counts as alive.
   presence_view(duration lease, std::function<void(const std::string& person)> changed);

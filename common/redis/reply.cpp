@@ -87,9 +87,7 @@ struct reply_reader::builder {
     return nullptr;
   }
 
-  static void* create_nil(const redisReadTask* task) noexcept try {
-    return place(task, reply());
-  } catch (const std::bad_alloc&) {
+  static void* create_nil(const redisReadTask* task) noexcept try { return place(task, reply()); } catch (const std::bad_alloc&) {
     of(task).exceeded = true;
     return nullptr;
   }
@@ -107,7 +105,9 @@ reply_reader::reply_reader(reply_limits limits) : builder_(std::make_unique<buil
   reader_->maxbuf = 64 << 10;  // An empty buffer larger than this is given back.
 }
 
-reply_reader::~reply_reader() { redisReaderFree(reader_); }
+reply_reader::~reply_reader() {
+  redisReaderFree(reader_);
+}
 
 boost::system::error_code reply_reader::feed(std::string_view bytes) {
   if (failed_) return failed_;

@@ -19,7 +19,9 @@ constexpr std::size_t sender_bytes = 16;
 constexpr std::size_t header_bytes = 1 + sender_bytes + 8 + 8 + 8 + 1;
 constexpr std::string_view sender_key_label = "careteam fan-out sender key 1";
 
-const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* bytes_of(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 int length_of(std::string_view text) {
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) throw std::length_error("too long to seal");
@@ -46,7 +48,9 @@ std::string random_sender() {
 
 }  // namespace
 
-void sealing_cipher::free_context::operator()(evp_cipher_ctx_st* context) const noexcept { EVP_CIPHER_CTX_free(context); }
+void sealing_cipher::free_context::operator()(evp_cipher_ctx_st* context) const noexcept {
+  EVP_CIPHER_CTX_free(context);
+}
 
 sealing_cipher::sealing_cipher(const secret_key& key) : context_(EVP_CIPHER_CTX_new()) {
   if (!context_) throw std::bad_alloc();

@@ -3,8 +3,8 @@
 //
 //   u8 format (1) · 16 bytes sender · u64 counter · u64 from · u64 to · u8 content · ciphertext · 16 bytes tag     (big endian)
 //
-// AES-256-GCM; everything before the ciphertext, and the channel, is additional authenticated text. Each sender has its own key, derived from
-// the cluster's key and its random 128-bit id, so the nonce is just the counter: no two processes ever share a (key, nonce) pair.
+// AES-256-GCM; everything before the ciphertext, and the channel, is additional authenticated text. Each sender has its own key, derived
+// from the cluster's key and its random 128-bit id, so the nonce is just the counter: no two processes ever share a (key, nonce) pair.
 // Redis keeps the order of one sender's publications, so a receiver takes only counters above the last: a replay is an old counter.
 #pragma once
 

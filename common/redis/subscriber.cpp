@@ -23,7 +23,9 @@ subscriber::subscriber(asio::any_io_executor executor, client_options options, s
   watching_ = client_.observe([this](const connection_change& change) { on_change(change); });
 }
 
-subscriber::~subscriber() { self_.reset(); }
+subscriber::~subscriber() {
+  self_.reset();
+}
 
 void subscriber::stop() {
   retry_timer_.cancel();
@@ -166,7 +168,7 @@ bool subscriber::on_push(reply& value) {
   ++counters_.messages;
   const auto found = wanted_.find(parts[1].text());
   if (found == wanted_.end() || !found->second.told) return true;  // Before its confirmation a handler knows nothing of the channel.
-  const auto handler = found->second.handler;                        // It may unsubscribe itself.
+  const auto handler = found->second.handler;                      // It may unsubscribe itself.
   if (handler->message) handler->message(parts[2].text());
   return true;
 }

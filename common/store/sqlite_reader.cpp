@@ -26,6 +26,11 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
       select_command_(connection, "SELECT digest, kind, seq FROM commands WHERE id = ?1 AND actor = ?2"),
       select_memberships_(connection,
                           "SELECT r.key FROM memberships m CROSS JOIN records r ON r.id = m.record WHERE m.person = ?1 ORDER BY r.key"),
+      select_receipts_(connection,
+                       "SELECT s.kind, n.name, max(d.received), ifnull(c.displayed, 0) FROM streams s "
+                       "CROSS JOIN device_cursors d ON d.stream = s.id CROSS JOIN names n ON n.id = d.person "
+                       "LEFT JOIN cursors c ON c.person = d.person AND c.stream = s.id WHERE s.record = ?1 GROUP BY s.kind, d.person"),
+      select_keys_(connection, "SELECT key FROM records WHERE key > ?1 ORDER BY key LIMIT ?2"),
       select_cursors_(connection,
                       "SELECT s.kind, c.displayed, c.read, c.read_own FROM streams s CROSS JOIN cursors c "
                       "ON c.person = ?1 AND c.stream = s.id WHERE s.record = ?2 ORDER BY s.kind"),
@@ -204,6 +209,22 @@ std::vector<record_key> sqlite_reader::records_of(const std::string& person) {
   query rows(select_memberships_, find_name(person));
   while (rows.next()) records.emplace_back(rows.bytes(0));
   return records;
+}
+
+std::vector<receipt> sqlite_reader::receipts_of(const record_key& record) {
+  std::vector<receipt> receipts;
+  query rows(select_receipts_, find_record(record).id);
+  while (rows.next()) {
+    receipts.push_back({rows.as<stream_kind>(0), std::string(rows.bytes(1)), rows.as<std::uint64_t>(2), rows.as<std::uint64_t>(3)});
+  }
+  return receipts;
+}
+
+std::vector<record_key> sqlite_reader::record_keys(const record_key& after, std::size_t limit) {
+  std::vector<record_key> keys;
+  query rows(select_keys_, std::string_view(after), limit);
+  while (rows.next()) keys.emplace_back(rows.bytes(0));
+  return keys;
 }
 
 std::vector<cursor> sqlite_reader::cursors_of(const std::string& person, const std::vector<record_key>& records) {

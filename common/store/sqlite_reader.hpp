@@ -31,6 +31,8 @@ class sqlite_reader {
   std::vector<stored_entry> read_about(const record_key& record, stream_kind stream, std::uint64_t seq);
   std::optional<command_record> find_command(const std::string& actor, const uuid_bytes& id);
   std::vector<record_key> records_of(const std::string& person);
+  std::vector<receipt> receipts_of(const record_key& record);
+  std::vector<record_key> record_keys(const record_key& after, std::size_t limit);
   std::vector<cursor> cursors_of(const std::string& person, const std::vector<record_key>& records);
   std::vector<own_count> count_own(std::vector<own_count> counts);
 
@@ -56,7 +58,7 @@ class sqlite_reader {
   statement begin_, end_;
   statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
   statement select_version_, select_entry_, select_entries_, select_about_;
-  statement select_command_, select_memberships_, select_cursors_, count_own_;
+  statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
 };
 
 }  // namespace careteam::store

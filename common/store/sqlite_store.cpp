@@ -30,12 +30,21 @@ constexpr std::size_t max_reads_together = 16;
 constexpr auto quiet_before_checkpoint = 250ms;
 constexpr std::int64_t quiet_checkpoint_pages = 100;
 constexpr int page_bytes = 4096;
-// Only strangers (an operator with the sqlite3 shell, a backup) can hold a lock that the writer needs.
-constexpr int busy_timeout_ms = 1000;
 // After this many attempts somebody else keeps moving the same cursor, and the writer counts itself.
 constexpr int max_deferred_counts = 3;
 
 // ---- jobs
+
+/// What a job answers. Apart from `result` because assigning an error to one makes GCC 12 with sanitizers warn about the value.
+template <class Answer>
+struct reply {
+  Answer value{};
+  std::optional<errc> error;
+  result<Answer> take() {
+    if (error) return make_error_code(*error);
+    return std::move(value);
+  }
+};
 
 class write_job : public job {
  public:
@@ -52,12 +61,12 @@ class append_job final : public write_job {
       if (part.snapshot) weight_ += part.snapshot->size();
     }
   }
-  void run(sqlite_writer& writer) override { answer = writer.append(request); }
-  void refuse(errc reason) override { answer = make_error_code(reason); }
+  void run(sqlite_writer& writer) override { answer.value = writer.append(request); }
+  void refuse(errc reason) override { answer.error = reason; }
   std::size_t weight_bytes() const override { return weight_; }
 
   std::vector<record_append> request;
-  result<append_result> answer{committed{}};
+  reply<append_result> answer;
 
  private:
   std::size_t weight_ = 0;
@@ -66,14 +75,14 @@ class append_job final : public write_job {
 class move_job final : public write_job {
  public:
   explicit move_job(std::vector<cursor_move> moves) : request(std::move(moves)) {}
-  void run(sqlite_writer& writer) override { answer = writer.move(request, counted, policy); }
-  void refuse(errc reason) override { answer = make_error_code(reason); }
+  void run(sqlite_writer& writer) override { answer.value = writer.move(request, counted, policy); }
+  void refuse(errc reason) override { answer.error = reason; }
   std::size_t weight_bytes() const override { return request.size() * row_overhead_bytes; }
 
   std::vector<cursor_move> request;
   std::vector<own_count> counted;
   long_counts policy = long_counts::deferred;
-  result<move_result> answer{std::vector<cursor>()};
+  reply<move_result> answer;
 };
 
 class read_job : public job {
@@ -89,11 +98,11 @@ class read_call final : public read_job {
   template <class... Values>
   explicit read_call(function called, Values&&... values) : called_(called), arguments_(std::forward<Values>(values)...) {}
   void run(sqlite_reader& reader) override {
-    answer = std::apply([&](auto&... arguments) { return (reader.*called_)(arguments...); }, arguments_);
+    answer.value = std::apply([&](auto&... arguments) { return (reader.*called_)(arguments...); }, arguments_);
   }
-  void refuse(errc reason) override { answer = make_error_code(reason); }
+  void refuse(errc reason) override { answer.error = reason; }
 
-  result<Answer> answer{Answer()};
+  reply<Answer> answer;
 
  private:
   function called_;
@@ -454,50 +463,62 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<append_result>> append(std::vector<record_append> records) override {
     auto work = std::make_shared<append_job>(std::move(records));
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<record_head>> head(record_key record) override {
     auto work = make_read(&sqlite_reader::head, std::move(record));
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<stored_entry>>> read_record(record_key record, std::uint64_t after, std::size_t max_bytes) override {
     auto work = make_read(&sqlite_reader::read_record, std::move(record), after, max_bytes);
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<stored_entry>>> read_stream(record_key record, stream_kind stream, std::uint64_t from,
                                                                  std::uint64_t to, std::size_t max_bytes) override {
     auto work = make_read(&sqlite_reader::read_stream, std::move(record), stream, from, to, max_bytes);
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream, std::uint64_t seq) override {
     auto work = make_read(&sqlite_reader::read_about, std::move(record), stream, seq);
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::optional<command_record>>> find_command(std::string actor, uuid_bytes id) override {
     auto work = make_read(&sqlite_reader::find_command, std::move(actor), id);
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<record_key>>> records_of(std::string person) override {
     auto work = make_read(&sqlite_reader::records_of, std::move(person));
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
+  }
+
+  asio::awaitable<result<std::vector<receipt>>> receipts_of(record_key record) override {
+    auto work = make_read(&sqlite_reader::receipts_of, std::move(record));
+    co_await perform(core_, work);
+    co_return work->answer.take();
+  }
+
+  asio::awaitable<result<std::vector<record_key>>> record_keys(record_key after, std::size_t limit) override {
+    auto work = make_read(&sqlite_reader::record_keys, std::move(after), limit);
+    co_await perform(core_, work);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<cursor>>> cursors_of(std::string person, std::vector<record_key> records) override {
     auto work = make_read(&sqlite_reader::cursors_of, std::move(person), std::move(records));
     co_await perform(core_, work);
-    co_return std::move(work->answer);
+    co_return work->answer.take();
   }
 
   asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
@@ -508,13 +529,13 @@ class sqlite_store final : public record_store {
       const bool deferred = attempt < max_deferred_counts && !parts->closing();
       work->policy = deferred ? long_counts::deferred : long_counts::immediate;
       co_await perform(parts, work);
-      if (work->answer.has_error()) co_return work->answer.error();
-      if (auto* cursors = std::get_if<std::vector<cursor>>(&*work->answer)) co_return std::move(*cursors);
-      auto counting = make_read(&sqlite_reader::count_own, std::move(std::get<std::vector<own_count>>(*work->answer)));
+      if (work->answer.error) co_return make_error_code(*work->answer.error);
+      if (auto* cursors = std::get_if<std::vector<cursor>>(&work->answer.value)) co_return std::move(*cursors);
+      auto counting = make_read(&sqlite_reader::count_own, std::move(std::get<std::vector<own_count>>(work->answer.value)));
       co_await perform(parts, counting);
       // Without a reader, at the very end, the writer counts.
-      if (counting->answer.has_value()) work->counted = std::move(*counting->answer);
-      if (counting->answer.has_error() && !parts->closing()) co_return counting->answer.error();
+      if (counting->answer.error && !parts->closing()) co_return make_error_code(*counting->answer.error);
+      if (!counting->answer.error) work->counted = std::move(counting->answer.value);
     }
   }
 

@@ -19,6 +19,10 @@ constexpr std::size_t max_cached_authors = 524'288;
 // Counting this many positions takes some 20 µs; more is left to the reader, so that commits do not wait.
 constexpr std::uint64_t max_entries_counted_by_writer = 128;
 
+// 64 MiB of WAL: sixteen times what an undisturbed one grows to. Waiting is what every commit does meanwhile.
+constexpr std::int64_t long_wal_pages = 16'384;
+constexpr int restart_patience_ms = 50;
+
 std::int64_t signed_version(std::uint64_t version) {
   return static_cast<std::int64_t>(version);
 }
@@ -102,7 +106,11 @@ void sqlite_writer::write_heads() {
 
 void sqlite_writer::checkpoint() {
   checkpointed_pages_ = wal_pages_;
-  sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  // Readers that are always busy keep the WAL from starting over at its beginning. Only when it has become long are they waited for.
+  const int mode = wal_pages_ > long_wal_pages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  if (mode == SQLITE_CHECKPOINT_RESTART) sqlite3_busy_timeout(connection_.handle(), restart_patience_ms);
+  sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, mode, nullptr, nullptr);
+  if (mode == SQLITE_CHECKPOINT_RESTART) sqlite3_busy_timeout(connection_.handle(), busy_timeout_ms);
 }
 
 void sqlite_writer::checkpoint_and_truncate() {

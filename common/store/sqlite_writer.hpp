@@ -34,6 +34,9 @@ using move_result = std::variant<std::vector<cursor>, std::vector<own_count>>;
 /// Whether a long count may be left to the reader, so that commits do not wait for it.
 enum class long_counts { deferred, immediate };
 
+/// Only strangers (an operator with the sqlite3 shell, a backup) can hold a lock that the writer needs.
+inline constexpr int busy_timeout_ms = 1000;
+
 class sqlite_writer {
  public:
   /// `connection` is open for writing and has the schema. It must outlive the writer.

@@ -133,11 +133,12 @@ struct cursor_move {
   std::uint64_t read = 0;
 };
 
-struct received_cursor {
-  record_key record;
+/// How far a person has come in a stream, for the others.
+struct receipt {
   stream_kind stream = 0;
-  std::string device;
-  std::uint64_t received = 0;
+  std::string person;
+  std::uint64_t received = 0;  ///< The furthest of the person's devices.
+  std::uint64_t displayed = 0;
 };
 
 class record_store {
@@ -172,6 +173,12 @@ class record_store {
 
   /// All of a person's cursors in the given records (streams without one are left out).
   virtual boost::asio::awaitable<result<std::vector<cursor>>> cursors_of(std::string person, std::vector<record_key> records) = 0;
+
+  /// How far everybody who has received something of the record has come.
+  virtual boost::asio::awaitable<result<std::vector<receipt>>> receipts_of(record_key record) = 0;
+
+  /// The keys of records, in key order, after a key; at most `limit`. For walking over the whole store.
+  virtual boost::asio::awaitable<result<std::vector<record_key>>> record_keys(record_key after, std::size_t limit) = 0;
 
   /// Moves cursors, durably; answers the cursors as they are then, in the order of the request. Moves of one call may repeat a cursor.
   virtual boost::asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) = 0;

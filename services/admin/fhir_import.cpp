@@ -1,5 +1,6 @@
 #include "admin/fhir_import.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <fstream>
@@ -20,15 +21,16 @@ constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 // Memory with a limit: a small file can be a very large document.
 class bounded_memory final : public json::memory_resource {
  private:
+  // Nothing in JSON needs more than the alignment of plain `new`, and the library frees with another alignment than it allocates with.
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    if (bytes > max_parsed_bytes - taken_) throw std::bad_alloc();
-    void* memory = ::operator new (bytes, std::align_val_t{alignment});
+    if (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__ || bytes > max_parsed_bytes - taken_) throw std::bad_alloc();
+    void* memory = ::operator new(bytes);
     taken_ += bytes;
     return memory;
   }
-  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
-    ::operator delete (memory, std::align_val_t{alignment});
-    taken_ -= bytes;
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t) override {
+    ::operator delete(memory);
+    taken_ -= std::min(bytes, taken_);
   }
   bool do_is_equal(const json::memory_resource& other) const noexcept override { return this == &other; }
 

@@ -155,6 +155,22 @@ void hub::tell_receipts(session& one, const attachment& at) {
   }
 }
 
+bool hub::receipts_known(const coordination::record_host& host) const {
+  const auto room = rooms_.find(&host);
+  return room != rooms_.end() && room->second.receipts_known;
+}
+
+void hub::know_receipts(const coordination::record_host& host, const std::vector<store::receipt>& receipts) {
+  const auto room = rooms_.find(&host);
+  if (room == rooms_.end()) return;
+  room->second.receipts_known = true;
+  for (const auto& one : receipts) {
+    auto& row = room->second.receipts[{static_cast<v1::Stream>(one.stream), one.person}];
+    row.received = std::max(row.received, one.received);
+    row.displayed = std::max(row.displayed, one.displayed);
+  }
+}
+
 void hub::presence_changed(const std::string& person, v1::PresenceState::State state) {
   v1::PresenceState told;
   told.set_person_id(person);

@@ -59,6 +59,9 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   void part(attachment& at);
   void tell_presence(session& one, const attachment& at);
   void tell_receipts(session& one, const attachment& at);
+  /// Receipts are at hand for the record; otherwise load them with `know_receipts` before Welcome.
+  bool receipts_known(const coordination::record_host& host) const;
+  void know_receipts(const coordination::record_host& host, const std::vector<store::receipt>& receipts);
   void watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one);
   /// Writes what sessions are owed, once per turn of the event loop.
   void flush_later(std::weak_ptr<session> one, transport& to);
@@ -86,6 +89,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   struct record_room {
     std::vector<attachment*> attachments;
     std::map<std::pair<v1::Stream, std::string>, receipt_row> receipts;
+    bool receipts_known = false;
   };
   void organization_changed();
   void flush();

@@ -188,6 +188,14 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     attach(hub_.hosts().find_or_make(record.substr(prefix.size())));
   }
   attach(hub_.hosts().find_or_make({}));
+  std::vector<std::shared_ptr<coordination::record_host>> unknown;
+  for (const auto& at : attachments_) {
+    if (!hub_.receipts_known(*at->host)) unknown.push_back(at->host);
+  }
+  for (const auto& host : unknown) {
+    auto receipts = co_await hub_.store().receipts_of(host->key());
+    if (receipts) hub_.know_receipts(*host, *receipts);
+  }
   opened_one({});
 }
 

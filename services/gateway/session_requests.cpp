@@ -115,8 +115,10 @@ void session::on_cursor(const v1::CursorUpdate& cursor) {
     }
   }
   if (cursor.received() == 0 && cursor.displayed() == 0 && cursor.read() == 0) return;
-  hub_.cursors().move({at->host->key(), static_cast<store::stream_kind>(cursor.stream()), person_, device_, cursor.received(),
-                       cursor.displayed(), cursor.read()});
+  // What was shown or read was received.
+  const auto received = std::max({cursor.received(), cursor.displayed(), cursor.read()});
+  hub_.cursors().move({at->host->key(), static_cast<store::stream_kind>(cursor.stream()), person_, device_, received, cursor.displayed(),
+                       cursor.read()});
 }
 
 void session::on_fetch(const v1::FetchEntries& asked) {

@@ -74,7 +74,8 @@ TEST_F(acknowledgements, routine_messages_owe_nothing_but_may_be_acknowledged) {
 
 TEST_F(acknowledgements, are_given_once_by_somebody_else_for_something_that_is_there) {
   const auto seq = ward.says("nina", post(clinical).asap().to("rao"));
-  EXPECT_THAT(ward.does("nina", acknowledge(clinical, seq)), refused_with(code::failed_precondition, "acknowledgeMessage.seq")) << "one's own";
+  EXPECT_THAT(ward.does("nina", acknowledge(clinical, seq)), refused_with(code::failed_precondition, "acknowledgeMessage.seq"))
+      << "one's own";
   ward.says("rao", acknowledge(clinical, seq));
   EXPECT_THAT(ward.does("rao", acknowledge(clinical, seq)), refused_with(code::already_exists, "acknowledgeMessage.seq"));
   EXPECT_THAT(ward.does("rao", acknowledge(clinical, 99)), refused_with(code::not_found, "acknowledgeMessage.seq"));
@@ -89,7 +90,8 @@ TEST_F(acknowledgements, name_the_revision_that_was_seen) {
   const auto result = ward.does("rao", acknowledge(clinical, seq));
   EXPECT_THAT(result, refused_with(code::failed_precondition, "acknowledgeMessage.revisionSeq"));
   EXPECT_THAT(result.error().message, ::testing::HasSubstr(std::to_string(revision)));
-  EXPECT_THAT(ward.does("rao", acknowledge(clinical, seq, revision + 1)), refused_with(code::failed_precondition, "acknowledgeMessage.revisionSeq"));
+  EXPECT_THAT(ward.does("rao", acknowledge(clinical, seq, revision + 1)),
+              refused_with(code::failed_precondition, "acknowledgeMessage.revisionSeq"));
   ASSERT_THAT(ward.does("rao", acknowledge(clinical, seq, revision)), accepted());
   EXPECT_EQ(ward.record.last(clinical).message_acknowledged().revision_seq(), revision);
   EXPECT_THAT(ward.owed(), IsEmpty());
@@ -187,7 +189,8 @@ TEST_F(acknowledgements, changes_need_content_and_a_reason) {
   const auto seq = ward.says("nina", post(clinical));
   EXPECT_THAT(ward.does("nina", edit(clinical, seq, " ")), refused_with(code::invalid_argument, "editMessage.content.text"));
   EXPECT_THAT(ward.does("nina", retract(clinical, seq, "\n")), refused_with(code::invalid_argument, "retractMessage.reason"));
-  EXPECT_THAT(ward.does("nina", retract(clinical, seq, std::string(max_reason_bytes + 1, 'x'))), refused_with(code::invalid_argument, "retractMessage.reason"));
+  EXPECT_THAT(ward.does("nina", retract(clinical, seq, std::string(max_reason_bytes + 1, 'x'))),
+              refused_with(code::invalid_argument, "retractMessage.reason"));
   ward.says("claire", acknowledge(clinical, seq));
   EXPECT_THAT(ward.does("nina", correct(clinical, seq, "", "why")), refused_with(code::invalid_argument, "correctMessage.content.text"));
   EXPECT_THAT(ward.does("nina", correct(clinical, seq, "words", "")), refused_with(code::invalid_argument, "correctMessage.reason"));

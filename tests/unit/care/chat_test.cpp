@@ -59,7 +59,8 @@ TEST_F(chat, deciding_is_a_function_of_its_inputs) {
 TEST_F(chat, a_person_with_two_roles_chooses_one) {
   ward.join("claire", v1::ROLE_PALLIATIVE_CARE);
   EXPECT_THAT(ward.does("claire", post(shared)), refused_with(code::failed_precondition, "actingRole"));
-  EXPECT_THAT(ward.does(person("claire", v1::ROLE_SURGEON), post(shared)), refused_with(code::failed_precondition, "actingRole")) << "not hers";
+  EXPECT_THAT(ward.does(person("claire", v1::ROLE_SURGEON), post(shared)), refused_with(code::failed_precondition, "actingRole"))
+      << "not hers";
   ASSERT_THAT(ward.does(person("claire", v1::ROLE_PALLIATIVE_CARE), post(shared)), accepted());
   EXPECT_EQ(ward.record.last(shared).author().role(), v1::ROLE_PALLIATIVE_CARE);
   ASSERT_THAT(ward.does(person("claire", v1::ROLE_NURSE_PRACTITIONER), post(shared)), accepted());
@@ -68,7 +69,8 @@ TEST_F(chat, a_person_with_two_roles_chooses_one) {
 
 TEST_F(chat, what_somebody_may_do_follows_from_the_role_in_which_they_act) {
   ward.join("claire", v1::ROLE_PALLIATIVE_CARE);
-  EXPECT_THAT(ward.does(person("claire", v1::ROLE_PALLIATIVE_CARE), post(clinical)), refused_with(code::permission_denied, "postMessage.stream"));
+  EXPECT_THAT(ward.does(person("claire", v1::ROLE_PALLIATIVE_CARE), post(clinical)),
+              refused_with(code::permission_denied, "postMessage.stream"));
   EXPECT_THAT(ward.does(person("claire", v1::ROLE_NURSE_PRACTITIONER), post(clinical)), accepted());
   ward.enrolled("tom", v1::PERSON_KIND_STAFF);
   const auto add = add_member(ward.roster_version(), "tom", v1::ROLE_ONCOLOGY_NURSE);
@@ -96,7 +98,8 @@ TEST_F(chat, choosing_administrator_makes_nobody_one) {
 TEST_F(chat, the_role_is_the_one_of_that_time) {
   ASSERT_THAT(ward.does("nina", post(clinical)), accepted());
   ward.now += 1h;
-  ASSERT_THAT(ward.does("alex", change_role(ward.roster_version(), "nina", v1::ROLE_ONCOLOGY_NURSE, v1::ROLE_NURSE_PRACTITIONER)), accepted());
+  ASSERT_THAT(ward.does("alex", change_role(ward.roster_version(), "nina", v1::ROLE_ONCOLOGY_NURSE, v1::ROLE_NURSE_PRACTITIONER)),
+              accepted());
   ASSERT_THAT(ward.does("nina", post(clinical)), accepted());
   const auto entries = ward.record.stream(clinical);
   EXPECT_EQ(entries[0].author().role(), v1::ROLE_ONCOLOGY_NURSE);
@@ -171,7 +174,8 @@ TEST_F(chat, asap_and_stat_name_who_must_answer) {
 
 TEST_F(chat, nobody_answers_their_own_message) {
   EXPECT_THAT(ward.does("nina", post(clinical).asap().to("nina")), refused_with(code::invalid_argument, "postMessage.mentions"));
-  EXPECT_THAT(ward.does("nina", post(clinical).asap().to(v1::ROLE_ONCOLOGY_NURSE)), refused_with(code::invalid_argument, "postMessage.mentions"));
+  EXPECT_THAT(ward.does("nina", post(clinical).asap().to(v1::ROLE_ONCOLOGY_NURSE)),
+              refused_with(code::invalid_argument, "postMessage.mentions"));
   EXPECT_THAT(ward.does("nina", post(clinical).to("nina")), accepted()) << "a routine note to oneself owes nothing";
   ward.join("tom", v1::ROLE_ONCOLOGY_NURSE);
   ASSERT_THAT(ward.does("nina", post(clinical).asap().to(v1::ROLE_ONCOLOGY_NURSE)), accepted());
@@ -216,8 +220,10 @@ TEST_F(chat, unanswered_messages_are_limited_per_stream) {
 // A2: what goes from one stream into another must not reach anybody who cannot read the origin.
 TEST_F(chat, passing_on_into_a_wider_audience_is_refused) {
   const auto seq = ward.says("nina", post(clinical, "progression"));
-  EXPECT_THAT(ward.does("nina", post(shared).passing_on(clinical, seq)), refused_with(code::failed_precondition, "postMessage.forwardedFrom"));
-  EXPECT_THAT(ward.does("nina", post(support).passing_on(clinical, seq)), refused_with(code::failed_precondition, "postMessage.forwardedFrom"));
+  EXPECT_THAT(ward.does("nina", post(shared).passing_on(clinical, seq)),
+              refused_with(code::failed_precondition, "postMessage.forwardedFrom"));
+  EXPECT_THAT(ward.does("nina", post(support).passing_on(clinical, seq)),
+              refused_with(code::failed_precondition, "postMessage.forwardedFrom"));
   EXPECT_THAT(ward.does("nina", post(clinical).passing_on(clinical, seq)), accepted());
 }
 
@@ -231,7 +237,8 @@ TEST_F(chat, passing_on_into_a_narrower_audience_is_fine_and_says_where_from) {
 TEST_F(chat, the_audience_is_of_people_not_of_names_of_streams) {
   const auto seq = ward.says("rosa", post(shared));
   ward.join("lang", v1::ROLE_PATHOLOGIST, {v1::SCOPE_READ_CLINICAL});
-  EXPECT_THAT(ward.does("nina", post(clinical).passing_on(shared, seq)), refused_with(code::failed_precondition, "postMessage.forwardedFrom"))
+  EXPECT_THAT(ward.does("nina", post(clinical).passing_on(shared, seq)),
+              refused_with(code::failed_precondition, "postMessage.forwardedFrom"))
       << "the pathologist reads clinical but not shared";
 }
 

@@ -6,7 +6,9 @@
 namespace careteam::care::fixture {
 namespace {
 
-outcome<void> check(const v1::Content& content) { return check_content(content, "c"); }
+outcome<void> check(const v1::Content& content) {
+  return check_content(content, "c");
+}
 
 v1::Content sbar() {
   v1::Content content;

@@ -62,7 +62,8 @@ TEST_F(denials, a_suspended_account_does_nothing_anywhere) {
 TEST_F(denials, a_suspended_administrator_changes_no_team) {
   ward.enrolled("second", v1::PERSON_KIND_STAFF, true);
   ASSERT_THAT(ward.organization_does("second", suspend("alex")), accepted());
-  EXPECT_THAT(ward.does("alex", end_member(ward.roster_version(), "dana", v1::ROLE_FINANCIAL_ADVISER)), refused_with(code::unauthenticated, ""));
+  EXPECT_THAT(ward.does("alex", end_member(ward.roster_version(), "dana", v1::ROLE_FINANCIAL_ADVISER)),
+              refused_with(code::unauthenticated, ""));
 }
 
 TEST_F(denials, the_financial_adviser_sees_support_only) {
@@ -102,7 +103,8 @@ TEST_F(denials, for_the_patient_a_clinical_entry_and_an_absent_one_are_the_same_
       for (std::size_t i = 0; i < there.size(); ++i) {
         const auto result = ward.does("rosa", there[i].second);
         EXPECT_THAT(result, ::testing::Not(accepted()));
-        EXPECT_EQ(told(result), told(ward.does("rosa", absent[i].second))) << there[i].first << " " << v1::Stream_Name(hidden) << " " << seq;
+        EXPECT_EQ(told(result), told(ward.does("rosa", absent[i].second)))
+            << there[i].first << " " << v1::Stream_Name(hidden) << " " << seq;
       }
     }
   }
@@ -136,7 +138,8 @@ TEST_F(denials, for_an_outsider_a_record_that_exists_and_one_that_does_not_are_t
       const bool roster = command.has_view_roster() || command.has_add_member() || command.has_end_member() || command.has_change_role() ||
                           command.has_assign_attending();
       if (std::string_view(outsider) == "alex" && roster) continue;  // Administrators manage teams.
-      EXPECT_EQ(told(ward.record.ask(command, person(outsider), ward.now_context())), told(absent.ask(command, person(outsider), ward.now_context())))
+      EXPECT_EQ(told(ward.record.ask(command, person(outsider), ward.now_context())),
+                told(absent.ask(command, person(outsider), ward.now_context())))
           << outsider << " " << name;
     }
   }

@@ -24,7 +24,9 @@ TEST_F(organization, only_administrators_change_it_and_for_others_it_does_not_ex
 
 TEST_F(organization, its_stream_is_read_by_administrators_only) {
   ward.enrolled("nina", v1::PERSON_KIND_STAFF);
-  const auto readable = [&](const char* id) { return readable_streams(ward.people.state(), ward.people.state().organization, id, ward.now); };
+  const auto readable = [&](const char* id) {
+    return readable_streams(ward.people.state(), ward.people.state().organization, id, ward.now);
+  };
   EXPECT_THAT(readable("alex"), ElementsAre(v1::STREAM_ORGANIZATION));
   EXPECT_THAT(readable("nina"), IsEmpty());
   EXPECT_THAT(readable("ghost"), IsEmpty());
@@ -34,11 +36,14 @@ TEST_F(organization, its_stream_is_read_by_administrators_only) {
 }
 
 TEST_F(organization, enrolls_with_a_valid_id_name_and_kind) {
-  const auto enrolls = [&](std::string_view id, std::string_view name, v1::PersonKind kind) { return ward.organization_does("alex", enroll(id, name, kind)); };
+  const auto enrolls = [&](std::string_view id, std::string_view name, v1::PersonKind kind) {
+    return ward.organization_does("alex", enroll(id, name, kind));
+  };
   EXPECT_THAT(enrolls("", "X", v1::PERSON_KIND_STAFF), refused_with(code::invalid_argument, "enrollPerson.personId"));
   EXPECT_THAT(enrolls("a/b", "X", v1::PERSON_KIND_STAFF), refused_with(code::invalid_argument, "enrollPerson.personId"));
   EXPECT_THAT(enrolls("x", " ", v1::PERSON_KIND_STAFF), refused_with(code::invalid_argument, "enrollPerson.name"));
-  EXPECT_THAT(enrolls("x", std::string(max_name_bytes + 1, 'x'), v1::PERSON_KIND_STAFF), refused_with(code::invalid_argument, "enrollPerson.name"));
+  EXPECT_THAT(enrolls("x", std::string(max_name_bytes + 1, 'x'), v1::PERSON_KIND_STAFF),
+              refused_with(code::invalid_argument, "enrollPerson.name"));
   EXPECT_THAT(enrolls("x", "X", v1::PERSON_KIND_UNSPECIFIED), refused_with(code::invalid_argument, "enrollPerson.kind"));
   EXPECT_THAT(enrolls("x", "X", v1::PERSON_KIND_STAFF), accepted());
   EXPECT_EQ(ward.people.last(v1::STREAM_ORGANIZATION).author().role(), v1::ROLE_ADMINISTRATOR);
@@ -48,7 +53,8 @@ TEST_F(organization, enrolls_with_a_valid_id_name_and_kind) {
 }
 
 TEST_F(organization, only_staff_administer_and_team_roles_are_memberships) {
-  EXPECT_THAT(ward.organization_does("alex", enroll("x", "X", v1::PERSON_KIND_PATIENT, true)), refused_with(code::invalid_argument, "enrollPerson.roles"));
+  EXPECT_THAT(ward.organization_does("alex", enroll("x", "X", v1::PERSON_KIND_PATIENT, true)),
+              refused_with(code::invalid_argument, "enrollPerson.roles"));
   auto nurse = enroll("x", "X", v1::PERSON_KIND_STAFF);
   nurse.mutable_enroll_person()->add_roles(v1::ROLE_ONCOLOGY_NURSE);
   EXPECT_THAT(ward.organization_does("alex", nurse), refused_with(code::invalid_argument, "enrollPerson.roles"));
@@ -61,7 +67,8 @@ TEST_F(organization, a_change_replaces_what_was_known_and_the_same_again_changes
   const auto again = ward.organization_does("alex", enroll("nina", "Nina B.", v1::PERSON_KIND_STAFF));
   ASSERT_THAT(again, accepted());
   EXPECT_THAT(*again, IsEmpty());
-  EXPECT_THAT(ward.organization_does("alex", enroll("nina", "Nina B.", v1::PERSON_KIND_PATIENT)), refused_with(code::already_exists, "enrollPerson.kind"));
+  EXPECT_THAT(ward.organization_does("alex", enroll("nina", "Nina B.", v1::PERSON_KIND_PATIENT)),
+              refused_with(code::already_exists, "enrollPerson.kind"));
 }
 
 TEST_F(organization, enrolling_again_does_not_lift_a_suspension) {

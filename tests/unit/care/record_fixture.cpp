@@ -22,7 +22,7 @@ void driven_record::page(chat_state& chat, const v1::Command& command) const {
   }
 }
 
-outcome<facts> driven_record::submit(const v1::Command& command, const actor& who, const context& with) {
+outcome<facts> driven_record::submit(const v1::Command& command, const actor& who, const context& with, batch after) {
   page(state_.chat, command);
   auto decided = decide(state_, command, who, with);
   if (decided) {
@@ -31,7 +31,7 @@ outcome<facts> driven_record::submit(const v1::Command& command, const actor& wh
       keep(entry);
     }
   }
-  forget_settled(state_.chat);
+  if (after == batch::ends) forget_settled(state_.chat);
   return decided;
 }
 
@@ -277,10 +277,14 @@ namespace {
 
 v1::PersonKind kind_for(v1::Role role) {
   switch (role) {
-    case v1::ROLE_PATIENT: return v1::PERSON_KIND_PATIENT;
-    case v1::ROLE_CAREGIVER: return v1::PERSON_KIND_RELATED;
-    case v1::ROLE_INTEGRATION: return v1::PERSON_KIND_SERVICE;
-    default: return v1::PERSON_KIND_STAFF;
+    case v1::ROLE_PATIENT:
+      return v1::PERSON_KIND_PATIENT;
+    case v1::ROLE_CAREGIVER:
+      return v1::PERSON_KIND_RELATED;
+    case v1::ROLE_INTEGRATION:
+      return v1::PERSON_KIND_SERVICE;
+    default:
+      return v1::PERSON_KIND_STAFF;
   }
 }
 
@@ -338,6 +342,8 @@ std::vector<v1::Stream> rosas_record::readable(const std::string& id) const {
   return readable_streams(record.state(), people.state().organization, id, now);
 }
 
-std::vector<obligation> rosas_record::owed() const { return obligations(chat(), team(), now, &people.state().organization); }
+std::vector<obligation> rosas_record::owed() const {
+  return obligations(chat(), team(), now, &people.state().organization);
+}
 
 }  // namespace careteam::care::fixture

@@ -45,10 +45,15 @@ inline constexpr auto support = v1::STREAM_SUPPORT;
 inline constexpr auto audit = v1::STREAM_AUDIT;
 
 /// Monday 23 November 2026, 10:42 UTC.
-inline constexpr instant monday{std::chrono::sys_days{std::chrono::year{2026} / 11 / 23} + std::chrono::hours{10} + std::chrono::minutes{42}};
+inline constexpr instant monday{std::chrono::sys_days{std::chrono::year{2026} / 11 / 23} + std::chrono::hours{10} +
+                                std::chrono::minutes{42}};
 
-inline actor person(std::string id, v1::Role acting = v1::ROLE_UNSPECIFIED) { return {std::move(id), acting, false}; }
-inline actor the_system() { return {{}, v1::ROLE_UNSPECIFIED, true}; }
+inline actor person(std::string id, v1::Role acting = v1::ROLE_UNSPECIFIED) {
+  return {std::move(id), acting, false};
+}
+inline actor the_system() {
+  return {{}, v1::ROLE_UNSPECIFIED, true};
+}
 
 /// Matches an outcome that is a refusal with this code and field.
 MATCHER_P2(refused_with, expected_code, field, "") {
@@ -65,6 +70,9 @@ MATCHER(accepted, "") {
   return static_cast<bool>(arg);
 }
 
+/// A host decides all waiting commands of a record as one batch, and forgets what it paged in after the last.
+enum class batch { ends, goes_on };
+
 /// One record between its commands and its log. Pages in from the log exactly what `references` asks for.
 class driven_record {
  public:
@@ -72,7 +80,7 @@ class driven_record {
   driven_record(record_state from, std::vector<v1::Entry> log);
 
   /// Pages in, decides, applies what came out, forgets. A refusal changes nothing.
-  outcome<facts> submit(const v1::Command& command, const actor& who, const context& with);
+  outcome<facts> submit(const v1::Command& command, const actor& who, const context& with, batch after = batch::ends);
   /// Decides without any effect.
   outcome<facts> ask(const v1::Command& command, const actor& who, const context& with) const;
   /// Adds what the server itself writes.
@@ -117,7 +125,9 @@ class message {
  private:
   v1::Command command_;
 };
-inline message post(v1::Stream stream, std::string_view words = "words") { return {stream, words}; }
+inline message post(v1::Stream stream, std::string_view words = "words") {
+  return {stream, words};
+}
 
 v1::Command edit(v1::Stream stream, std::uint64_t seq, std::string_view words = "edited");
 v1::Command correct(v1::Stream stream, std::uint64_t seq, std::string_view words = "corrected", std::string_view reason = "wrong dose");
@@ -135,7 +145,8 @@ v1::Command reinstate(std::string_view id, std::string_view reason = "came back"
 /// Roster commands need the version that the client saw.
 v1::Command add_member(std::uint64_t version, std::string_view id, v1::Role role, std::initializer_list<v1::Scope> scopes = {});
 v1::Command end_member(std::uint64_t version, std::string_view id, v1::Role role);
-v1::Command change_role(std::uint64_t version, std::string_view id, v1::Role from, v1::Role to, std::initializer_list<v1::Scope> scopes = {});
+v1::Command change_role(std::uint64_t version, std::string_view id, v1::Role from, v1::Role to,
+                        std::initializer_list<v1::Scope> scopes = {});
 v1::Command assign_attending(std::uint64_t version, std::string_view id);
 v1::Command from(v1::Command add, instant start);
 v1::Command until(v1::Command add_or_end, instant end);

@@ -20,7 +20,8 @@ TEST_F(threads, have_a_title_and_an_owner_who_reads_the_stream) {
   EXPECT_THAT(ward.does("nina", open_thread(clinical, "Neutropenia", "sam")), refused_with(code::not_found, "openThread.ownerPersonId"));
   EXPECT_THAT(ward.does("nina", open_thread(clinical, "Neutropenia", "ghost")), refused_with(code::not_found, "openThread.ownerPersonId"));
   EXPECT_THAT(ward.does("nina", open_thread(clinical, " \t")), refused_with(code::invalid_argument, "openThread.title"));
-  EXPECT_THAT(ward.does("nina", open_thread(clinical, std::string(max_title_bytes + 1, 'x'))), refused_with(code::invalid_argument, "openThread.title"));
+  EXPECT_THAT(ward.does("nina", open_thread(clinical, std::string(max_title_bytes + 1, 'x'))),
+              refused_with(code::invalid_argument, "openThread.title"));
   EXPECT_THAT(ward.does("nina", open_thread(audit)), refused_with(code::not_found, "openThread.stream"));
 }
 
@@ -69,7 +70,8 @@ TEST_F(threads, exist_in_their_stream_only) {
   const auto thread = ward.says("nina", open_thread(clinical));
   const auto message = ward.says("nina", post(clinical));
   EXPECT_THAT(ward.does("nina", post(support).in_thread(thread)), refused_with(code::not_found, "postMessage.threadSeq"));
-  EXPECT_THAT(ward.does("nina", post(clinical).in_thread(message)), refused_with(code::not_found, "postMessage.threadSeq")) << "a message is no thread";
+  EXPECT_THAT(ward.does("nina", post(clinical).in_thread(message)), refused_with(code::not_found, "postMessage.threadSeq"))
+      << "a message is no thread";
   EXPECT_THAT(ward.does("nina", resolve_thread(clinical, message)), refused_with(code::not_found, "resolveThread.seq"));
   EXPECT_THAT(ward.does("nina", resolve_thread(clinical, 99)), refused_with(code::not_found, "resolveThread.seq"));
   EXPECT_THAT(ward.does("nina", reopen_thread(clinical, 99)), refused_with(code::not_found, "reopenThread.seq"));

@@ -46,7 +46,8 @@ TEST(wellformed, an_unknown_field_is_found_with_its_path_at_any_depth) {
   EXPECT_EQ(first_unknown(parsed(field(2, varint(99, 1)))), "command.#99");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(77, 1))))), "command.postMessage.#77");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(2, field(2, varint(50, 1))))))), "command.postMessage.content.sbar.#50");
-  EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(4, varint(50, 1)))))), "command.postMessage.mentions.#50") << "in a repeated field";
+  EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(4, varint(50, 1)))))), "command.postMessage.mentions.#50")
+      << "in a repeated field";
 }
 
 TEST(wellformed, an_unknown_enum_value_is_found_with_its_path_at_any_depth) {
@@ -54,7 +55,8 @@ TEST(wellformed, an_unknown_enum_value_is_found_with_its_path_at_any_depth) {
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(1, 6))))), "command.postMessage.stream");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(3, 5))))), "command.postMessage.priority");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(4, varint(2, 23)))))), "command.postMessage.mentions.role") << "inside a oneof";
-  EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(2, field(7, varint(2, 6))))))), "command.postMessage.content.substanceReport.kind");
+  EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(2, field(7, varint(2, 6))))))),
+            "command.postMessage.content.substanceReport.kind");
 }
 
 TEST(wellformed, repeated_enums_are_looked_at_one_by_one) {

@@ -23,7 +23,9 @@ class redis_client : public testing::Test {
   redis_server server{directory};
 };
 
-error_code error_of(const result<reply>& answer) { return answer.has_error() ? answer.error() : error_code{}; }
+error_code error_of(const result<reply>& answer) {
+  return answer.has_error() ? answer.error() : error_code{};
+}
 
 asio::awaitable<result<reply>> ask(client* redis, command words) {
   auto answer = co_await redis->execute(std::move(words));
@@ -151,7 +153,8 @@ TEST_F(redis_client, notices_a_frozen_server_while_waiting_and_while_idle) {
   server.thaw();
   ASSERT_TRUE(redis.wait_connected());
   server.freeze();  // Now nobody asks anything.
-  ASSERT_TRUE(run_until(loop, [&] { return !redis->connected(); }, 3s));
+  ASSERT_TRUE(run_until(
+      loop, [&] { return !redis->connected(); }, 3s));
   server.thaw();
   ASSERT_TRUE(redis.wait_connected());
 }
@@ -163,12 +166,14 @@ TEST_F(redis_client, a_cancelled_wait_ends_and_the_others_keep_their_answers) {
   asio::cancellation_signal cancel;
   bool aborted = false;
   std::string next;
-  asio::co_spawn(loop, ask(&*redis, {"BLPOP", "nothing", "0.2"}),
-                 asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr failed, const result<reply>&) { aborted = failed != nullptr; }));
+  asio::co_spawn(
+      loop, ask(&*redis, {"BLPOP", "nothing", "0.2"}),
+      asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr failed, const result<reply>&) { aborted = failed != nullptr; }));
   asio::co_spawn(loop, ask(&*redis, {"ECHO", "mine"}), [&](std::exception_ptr, const result<reply>& answer) { next = answer->text(); });
   run_for(loop, 20ms);
   cancel.emit(asio::cancellation_type::terminal);
-  ASSERT_TRUE(run_until(loop, [&] { return aborted; }, 150ms));
+  ASSERT_TRUE(run_until(
+      loop, [&] { return aborted; }, 150ms));
   ASSERT_TRUE(run_until(loop, [&] { return !next.empty(); }));
   EXPECT_EQ(next, "mine");
 }
@@ -222,7 +227,8 @@ TEST_F(redis_with_users, the_right_user_is_let_in_under_its_name) {
 }
 
 TEST_F(redis_with_users, a_wrong_or_missing_password_is_told_apart_and_not_logged) {
-  for (const auto& [user, password] : std::vector<std::pair<std::string, std::string>>{{"careteam", "wr0ng"}, {"", ""}, {"nobody", "wr0ng"}}) {
+  for (const auto& [user, password] :
+       std::vector<std::pair<std::string, std::string>>{{"careteam", "wr0ng"}, {"", ""}, {"nobody", "wr0ng"}}) {
     running_client redis(loop, as(user, password));
     std::vector<connection_change> seen;
     const auto watching = redis->observe([&](const connection_change& change) { seen.push_back(change); });
@@ -267,7 +273,9 @@ TEST_F(redis_with_users, a_refused_subscription_works_once_the_rights_are_mended
 
 class redis_subscriber : public redis_client {
  protected:
-  redis_subscriber() { asio::co_spawn(loop, channels.run(), [this](std::exception_ptr) { ended = true; }); }
+  redis_subscriber() {
+    asio::co_spawn(loop, channels.run(), [this](std::exception_ptr) { ended = true; });
+  }
   ~redis_subscriber() override {
     channels.stop();
     EXPECT_TRUE(run_until(loop, [this] { return ended; }));
@@ -333,7 +341,8 @@ TEST_F(redis_subscriber, notices_a_frozen_server) {
   run_for(loop, 900ms);
   ASSERT_TRUE(channels.confirmed("c"));
   server.freeze();
-  ASSERT_TRUE(run_until(loop, [&] { return !channels.connected(); }, 3s));
+  ASSERT_TRUE(run_until(
+      loop, [&] { return !channels.connected(); }, 3s));
   server.thaw();
   ASSERT_TRUE(run_until(loop, [&] { return channels.confirmed("c"); }));
 }
@@ -353,8 +362,10 @@ TEST_P(lying, server_is_dropped_and_tried_again) {
 
 INSTANTIATE_TEST_SUITE_P(
     replies, lying,
-    testing::Values(std::pair{std::string("*2147483647\r\n"), errc::reply_too_large}, std::pair{std::string("$536870912\r\n"), errc::reply_too_large},
-                    std::pair{std::string("*-7\r\n"), errc::protocol_violation}, std::pair{std::string("$-7\r\n"), errc::protocol_violation},
+    testing::Values(std::pair{std::string("*2147483647\r\n"), errc::reply_too_large},
+                    std::pair{std::string("$536870912\r\n"), errc::reply_too_large},
+                    std::pair{std::string("*-7\r\n"), errc::protocol_violation},
+                    std::pair{std::string("$-7\r\n"), errc::protocol_violation},
                     std::pair{std::string("SSH-2.0-OpenSSH_9.2\r\n"), errc::protocol_violation},
                     std::pair{std::string("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"), errc::reply_too_large},
                     std::pair{"+" + std::string(200'000, 'z'), errc::reply_too_large}, std::pair{std::string(), errc::response_timeout},
@@ -367,6 +378,14 @@ TEST(lying_servers, an_answer_that_nobody_asked_for_ends_the_connection) {
   ASSERT_TRUE(redis.wait_connected());
   server.push(":1\r\n:2\r\n");
   ASSERT_TRUE(run_until(loop, [&] { return redis->counters().connections_lost == 1; }));
+}
+
+TEST(addresses, may_be_names) {
+  asio::io_context loop;
+  lying_server server(loop, [](const std::string&) { return std::string("+PONG\r\n"); });  // Only on 127.0.0.1.
+  running_client redis(loop, quick_options(tcp_address{"localhost", server.where().port}));
+  ASSERT_TRUE(redis.wait_connected());
+  EXPECT_EQ(redis.execute({"PING"})->text(), "PONG");
 }
 
 TEST(lying_servers, a_silent_one_runs_into_the_connect_timeout) {
@@ -383,8 +402,8 @@ TEST(lying_servers, a_silent_one_runs_into_the_connect_timeout) {
 
 TEST(addresses, that_cannot_be_used_are_errors) {
   asio::io_context loop;
-  for (const address& where : {address(unix_address{std::string(200, 'x')}), address(unix_address{""}), address(unix_address{"/nonexistent/s"}),
-                               address(tcp_address{"", 1})}) {
+  for (const address& where : {address(unix_address{std::string(200, 'x')}), address(unix_address{""}),
+                               address(unix_address{"/nonexistent/s"}), address(tcp_address{"", 1})}) {
     running_client redis(loop, quick_options(where));
     ASSERT_TRUE(run_until(loop, [&] { return redis->counters().connect_failures >= 2; }));
   }

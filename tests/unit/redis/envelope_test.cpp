@@ -49,7 +49,8 @@ TEST_F(envelope, every_changed_bit_and_every_cut_is_noticed) {
     const auto verdict = receiver.open("ch", bad, got);
     EXPECT_TRUE(verdict == unsealed::forged || verdict == unsealed::malformed) << "bit " << bit;
   }
-  for (std::size_t length = 0; length < good.size(); ++length) EXPECT_NE(receiver.open("ch", good.substr(0, length), got), unsealed::letter);
+  for (std::size_t length = 0; length < good.size(); ++length)
+    EXPECT_NE(receiver.open("ch", good.substr(0, length), got), unsealed::letter);
   EXPECT_EQ(receiver.open("ch", good + "x", got), unsealed::forged);
   EXPECT_EQ(receiver.open("ch", good, got), unsealed::letter) << "and none of that spoilt the genuine one";
 }
@@ -99,7 +100,8 @@ TEST(cluster_key, is_read_raw_or_as_hex_and_nothing_else) {
   ASSERT_TRUE(from_raw.has_value());
   ASSERT_TRUE(from_hex.has_value());
   EXPECT_EQ(from_raw->value(), from_hex->value());
-  for (const auto& bad : {std::string(), std::string(31, 'x'), std::string(33, 'x'), hex + "\n\n", hex + "0", "zz" + hex.substr(2), std::string(5000, 'a')}) {
+  for (const auto& bad :
+       {std::string(), std::string(31, 'x'), std::string(33, 'x'), hex + "\n\n", hex + "0", "zz" + hex.substr(2), std::string(5000, 'a')}) {
     EXPECT_EQ(read_cluster_key(directory.write("bad", bad)).error(), boost::system::errc::invalid_argument) << bad.size();
   }
   EXPECT_EQ(read_cluster_key(directory.path() + "/absent").error(), boost::system::errc::no_such_file_or_directory);

@@ -17,14 +17,19 @@ namespace {
 
 const char* name_of(presence_state state) {
   switch (state) {
-    case presence_state::unknown: return "unknown";
-    case presence_state::offline: return "offline";
-    case presence_state::online: return "online";
+    case presence_state::unknown:
+      return "unknown";
+    case presence_state::offline:
+      return "offline";
+    case presence_state::online:
+      return "online";
   }
   return "?";
 }
 
-void say(const std::string& line) { std::cout << line << std::endl; }
+void say(const std::string& line) {
+  std::cout << line << std::endl;
+}
 
 /// What the gateway heard since the last look, as lines.
 class reporter {

@@ -17,7 +17,9 @@ const time_point start = time_point{} + 1h;
 presence_message changes(const std::string& gateway, std::uint64_t sequence, std::vector<presence_change> list) {
   return {presence_kind::changes, gateway, sequence, std::move(list)};
 }
-presence_message heartbeat(const std::string& gateway, std::uint64_t sequence) { return {presence_kind::heartbeat, gateway, sequence, {}}; }
+presence_message heartbeat(const std::string& gateway, std::uint64_t sequence) {
+  return {presence_kind::heartbeat, gateway, sequence, {}};
+}
 
 class view : public testing::Test {
  protected:

@@ -94,8 +94,8 @@ TEST(reply_reader, refuses_depth_beyond_seven) {
 }
 
 TEST(reply_reader, refuses_garbage) {
-  for (const char* bytes : {"HTTP/1.1 400 Bad Request\r\n", "*-5\r\n", "$-2\r\n", "$abc\r\n", ":12x\r\n", "*\r\n", "$99999999999999999999\r\n",
-                            "*99999999999999999999\r\n", "%1\r\n", "\r\n"}) {
+  for (const char* bytes : {"HTTP/1.1 400 Bad Request\r\n", "*-5\r\n", "$-2\r\n", "$abc\r\n", ":12x\r\n", "*\r\n",
+                            "$99999999999999999999\r\n", "*99999999999999999999\r\n", "%1\r\n", "\r\n"}) {
     EXPECT_EQ(feed_all(bytes), errc::protocol_violation) << bytes;
   }
 }

@@ -86,14 +86,18 @@ redis_server::redis_server(const temporary_directory& directory, std::vector<std
     : directory_(directory.path()), socket_(directory.path() + "/redis.sock"), arguments_(std::move(arguments)) {}
 
 void redis_server::start() {
-  std::vector<std::string> arguments{"redis-server", "--port", "0", "--unixsocket", socket_, "--save", "", "--appendonly", "no",
-                                     "--dir", directory_, "--daemonize", "no"};
+  std::vector<std::string> arguments{"redis-server", "--port", "0",     "--unixsocket", socket_,       "--save", "",
+                                     "--appendonly", "no",     "--dir", directory_,     "--daemonize", "no"};
   arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
   process_.start(arguments);
 }
 
-void redis_server::freeze() const { process_.send_signal(SIGSTOP); }
-void redis_server::thaw() const { process_.send_signal(SIGCONT); }
+void redis_server::freeze() const {
+  process_.send_signal(SIGSTOP);
+}
+void redis_server::thaw() const {
+  process_.send_signal(SIGCONT);
+}
 
 client_options quick_options(address where) {
   client_options options;
@@ -187,8 +191,15 @@ std::size_t gateway::count_changes(const std::string& person, presence_state sta
   return static_cast<std::size_t>(std::count(changes.begin(), changes.end(), std::pair(person, state)));
 }
 
+struct peer_process::ear {
+  explicit ear(asio::io_context& loop) : output(loop) {}
+  asio::posix::stream_descriptor output;
+  std::string buffer;
+  std::vector<std::string> lines;
+};
+
 peer_process::peer_process(asio::io_context& loop, const unix_address& where, const std::string& key_file)
-    : loop_(loop), input_(loop), output_(loop) {
+    : loop_(loop), input_(loop), ear_(std::make_shared<ear>(loop)) {
   int to_child[2];
   int from_child[2];
   if (::pipe2(to_child, O_CLOEXEC) != 0 || ::pipe2(from_child, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
@@ -196,19 +207,26 @@ peer_process::peer_process(asio::io_context& loop, const unix_address& where, co
   ::close(to_child[0]);
   ::close(from_child[1]);
   input_.assign(to_child[1]);
-  output_.assign(from_child[0]);
-  read();
+  ear_->output.assign(from_child[0]);
+  read(ear_);
 }
 
-void peer_process::read() {
-  asio::async_read_until(output_, buffer_, '\n', [this](error_code error, std::size_t) {
-    if (error) return;
-    std::istream stream(&buffer_);
-    std::string line;
-    std::getline(stream, line);
-    lines_.push_back(line);
-    read();
-  });
+peer_process::~peer_process() {
+  ear_->output.close();
+}
+
+void peer_process::read(const std::shared_ptr<ear>& listening) {
+  asio::async_read_until(listening->output, asio::dynamic_buffer(listening->buffer), '\n',
+                         [listening](error_code error, std::size_t count) {
+                           if (error) return;
+                           listening->lines.push_back(listening->buffer.substr(0, count - 1));
+                           listening->buffer.erase(0, count);
+                           read(listening);
+                         });
+}
+
+void peer_process::forget() {
+  ear_->lines.clear();
 }
 
 void peer_process::tell(const std::string& line) {
@@ -219,9 +237,9 @@ void peer_process::tell(const std::string& line) {
 
 bool peer_process::wait_for(const std::string& line) {
   return run_until(loop_, [&] {
-    const auto found = std::find(lines_.begin(), lines_.end(), line);
-    if (found == lines_.end()) return false;
-    lines_.erase(found);
+    const auto found = std::find(ear_->lines.begin(), ear_->lines.end(), line);
+    if (found == ear_->lines.end()) return false;
+    ear_->lines.erase(found);
     return true;
   });
 }
@@ -253,7 +271,9 @@ lying_server::lying_server(asio::io_context& loop, script answers)
   accept();
 }
 
-tcp_address lying_server::where() const { return {"127.0.0.1", acceptor_.local_endpoint().port()}; }
+tcp_address lying_server::where() const {
+  return {"127.0.0.1", acceptor_.local_endpoint().port()};
+}
 
 void lying_server::accept() {
   acceptor_.async_accept([this](error_code error, asio::ip::tcp::socket socket) {

@@ -1,5 +1,5 @@
-// What the tests of this room share: an event loop that runs until something is true, a Redis of their own, a server that lies, and a second
-// process to talk to.
+// What the tests of this room share: an event loop that runs until something is true, a Redis of their own, a server that lies, and a
+// second process to talk to.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,7 +8,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/streambuf.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -89,7 +88,9 @@ class running_client {
   ~running_client();
   client* operator->() noexcept { return &client_; }
   client& operator*() noexcept { return client_; }
-  bool wait_connected() { return run_until(loop_, [this] { return client_.connected(); }); }
+  bool wait_connected() {
+    return run_until(loop_, [this] { return client_.connected(); });
+  }
   /// One command, to its end.
   result<reply> execute(command words);
   outcomes execute_many(std::vector<command> commands);
@@ -102,8 +103,8 @@ class running_client {
 
 /// Client, subscriber, presence and fan-out of one gateway, and what it heard.
 struct gateway {
-  gateway(boost::asio::io_context& loop, client_options options, const secret_key& key, presence_options presence_settings = quick_presence(),
-          fan_out_options fan_out_settings = {});
+  gateway(boost::asio::io_context& loop, client_options options, const secret_key& key,
+          presence_options presence_settings = quick_presence(), fan_out_options fan_out_settings = {});
   ~gateway();
 
   struct heard_entries {
@@ -133,20 +134,21 @@ struct gateway {
 class peer_process {
  public:
   peer_process(boost::asio::io_context& loop, const unix_address& where, const std::string& key_file);
+  ~peer_process();
   void tell(const std::string& line);
   /// Waits until it has said this line, in whatever order with others.
   bool wait_for(const std::string& line);
   /// What it said until now does not count.
-  void forget() { lines_.clear(); }
+  void forget();
   void kill_now() { process_.kill_now(); }
 
  private:
-  void read();
+  /// Outlives the object as long as a read is pending.
+  struct ear;
+  static void read(const std::shared_ptr<ear>& listening);
   boost::asio::io_context& loop_;
   boost::asio::posix::stream_descriptor input_;
-  boost::asio::posix::stream_descriptor output_;
-  boost::asio::streambuf buffer_;
-  std::vector<std::string> lines_;
+  std::shared_ptr<ear> ear_;
   child_process process_;
 };
 

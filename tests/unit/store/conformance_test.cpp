@@ -320,6 +320,29 @@ TEST_P(conformance, own_entries_are_counted_over_long_stretches) {
   EXPECT_EQ(stranger[0].read_own, 0u);
 }
 
+TEST_P(conformance, receipts_tell_how_far_everybody_has_come) {
+  must_commit(request("patient/rosa").entry(shared, 1, "a").entry(shared, 2, "b").entry(shared, 3, "c").entry(clinical, 1, "d"));
+  must_commit(request("patient/ben").entry(shared, 1, "x"));
+  move({{"patient/rosa", shared, "ana", "phone", 2, 0, 0},
+        {"patient/rosa", shared, "ana", "desk", 3, 0, 0},
+        {"patient/rosa", shared, "ana", "phone", 1, 2, 1},
+        {"patient/rosa", clinical, "ben", "phone", 9, 0, 0},
+        {"patient/ben", shared, "eva", "phone", 1, 1, 1}});
+  const auto receipts = loop_.run(store_->receipts_of("patient/rosa")).value();
+  std::vector<std::tuple<stream_kind, std::string, std::uint64_t, std::uint64_t>> told;
+  for (const auto& each : receipts) told.emplace_back(each.stream, each.person, each.received, each.displayed);
+  EXPECT_THAT(told, testing::UnorderedElementsAre(std::tuple(shared, "ana", 3, 2), std::tuple(clinical, "ben", 1, 0)));
+  EXPECT_THAT(loop_.run(store_->receipts_of("patient/nobody")).value(), IsEmpty());
+}
+
+TEST_P(conformance, record_keys_walk_over_the_store) {
+  for (const auto* key : {"patient/rosa", "duty/days", "patient/ben"}) must_commit(request(key).entry(shared, 1, "a"));
+  const auto keys = [&](const std::string& after, std::size_t limit) { return loop_.run(store_->record_keys(after, limit)).value(); };
+  EXPECT_THAT(keys("", 2), ElementsAre("duty/days", "patient/ben"));
+  EXPECT_THAT(keys("patient/ben", 2), ElementsAre("patient/rosa"));
+  EXPECT_THAT(keys("patient/rosa", 2), IsEmpty());
+}
+
 TEST_P(conformance, everything_is_there_after_reopening) {
   const std::string epoch = store_->epoch();
   must_commit(request("patient/rosa")

@@ -35,6 +35,10 @@ struct acknowledged {
   std::uint64_t seq;
 };
 
+void tell(int pipe, const acknowledged& what) {
+  if (write(pipe, &what, sizeof what) != sizeof what) _exit(4);
+}
+
 /// Appends for ever; says over the pipe what was committed.
 boost::asio::awaitable<void> append_for_ever(record_store* store, unsigned host, std::uint64_t version, int pipe) {
   for (;;) {
@@ -49,8 +53,7 @@ boost::asio::awaitable<void> append_for_ever(record_store* store, unsigned host,
     const auto answer = co_await store->append(std::move(records));
     if (!answer || !std::holds_alternative<committed>(*answer)) _exit(3);
     version += count;
-    const acknowledged told{host, version};
-    if (write(pipe, &told, sizeof told) != sizeof told) _exit(4);
+    tell(pipe, acknowledged{host, version});
   }
 }
 
@@ -85,7 +88,7 @@ TEST(sqlite_crash, every_acknowledged_append_survives_kill_9_once) {
     }
     close(ends[1]);
     acknowledged told{};
-    int left = std::uniform_int_distribution<int>(1, 600)(random);
+    int left = std::uniform_int_distribution<int>(1, 250)(random);
     bool killed = false;
     while (read(ends[0], &told, sizeof told) == sizeof told) {
       EXPECT_GT(told.seq, promised[told.host]);

@@ -1,6 +1,9 @@
 // Whatever is altered behind the store's back is found, and the place is named.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -220,6 +223,29 @@ TEST_F(verify, works_while_the_store_is_served) {
   EXPECT_TRUE(loop_.run(store->append(request("patient/eva", 1).entry(shared, 2, "b"))));
   loop_.run(store->close());
   EXPECT_EQ(check().entries, 82u);
+}
+
+TEST_F(verify, works_where_nothing_can_be_written) {
+  const auto folder = std::filesystem::path(path_).parent_path();
+  chmod(path_.c_str(), 0444);
+  chmod(folder.c_str(), 0555);
+  // Root may write everything: a child that is nobody looks.
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && seteuid(65534) != 0) _exit(2);
+    try {
+      _exit(check().sound() ? 0 : 1);
+    } catch (const open_error& error) {
+      fputs(error.what(), stderr);
+      _exit(3);
+    }
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  chmod(folder.c_str(), 0700);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal"));
 }
 
 TEST_F(verify, a_missing_file_is_an_error_and_no_finding) {

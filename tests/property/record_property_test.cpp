@@ -1,0 +1,305 @@
+// Random commands, driven as the host drives them; after each of them the invariants of `design.md` that hold in the domain core.
+#include <array>
+#include <iostream>
+#include <set>
+
+#include "property/command_generator.hpp"
+
+namespace careteam::care::fixture {
+namespace {
+
+constexpr std::size_t steps_of_one_world = 2'500;
+constexpr std::size_t usual_steps = 120'000;
+
+/// What is owed and which revision is the latest, told by the log alone: written against the contract, not against the core.
+class ledger {
+ public:
+  void add(const v1::Entry& entry) {
+    const place here{entry.stream(), entry.seq()};
+    if (entry.has_message_posted()) {
+      auto& one = messages_[here];
+      one.owed = entry.message_posted().priority() >= v1::PRIORITY_ASAP;
+      one.slots = slots(entry.message_posted().mentions());
+    } else if (entry.has_message_edited()) {
+      messages_[{entry.stream(), entry.message_edited().seq()}].revision = entry.seq();
+    } else if (entry.has_message_corrected()) {
+      messages_[{entry.stream(), entry.message_corrected().seq()}] = {
+          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}};
+    } else if (entry.has_message_retracted()) {
+      messages_[{entry.stream(), entry.message_retracted().seq()}].retracted = true;
+    } else if (entry.has_message_acknowledged()) {
+      auto& one = messages_[{entry.stream(), entry.message_acknowledged().seq()}];
+      EXPECT_EQ(entry.message_acknowledged().revision_seq(), one.revision) << "an acknowledgement of what is not the latest";
+      EXPECT_FALSE(one.retracted);
+      EXPECT_TRUE(one.by.insert(entry.author().person_id()).second) << "acknowledged twice";
+      one.acknowledged = true;
+    }
+  }
+
+  bool acknowledged(place at) const { return messages_.contains(at) && messages_.at(at).acknowledged; }
+
+  /// The places with their number of open slots.
+  std::map<place, std::size_t> owed() const {
+    std::map<place, std::size_t> result;
+    for (const auto& [at, one] : messages_) {
+      if (!one.owed || one.retracted) continue;
+      for (const auto& slot : one.slots) {
+        const bool answered = std::any_of(slot.begin(), slot.end(), [&](const std::string& person) { return one.by.contains(person); });
+        if (!answered) ++result[at];
+      }
+    }
+    return result;
+  }
+
+ private:
+  using slot_list = std::vector<std::vector<std::string>>;
+  struct message_line {
+    bool owed = false;
+    bool retracted = false;
+    bool acknowledged = false;
+    std::uint64_t revision = 0;
+    slot_list slots;
+    std::set<std::string> by;
+  };
+  static slot_list slots(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
+    slot_list result;
+    for (const auto& mention : mentions) result.emplace_back(mention.person_id().begin(), mention.person_id().end());
+    return result;
+  }
+  std::map<place, message_line> messages_;
+};
+
+class record_property : public ::testing::Test {
+ protected:
+  /// One world from one seed. Ends at the first step that breaks an invariant.
+  void run(std::uint64_t seed, std::size_t steps) {
+    rosas_record ward;
+    command_generator::prepare(ward);
+    command_generator generate(seed);
+    ledger book;
+    std::optional<std::pair<std::string, std::size_t>> midway;
+    for (std::size_t step = 0; step < steps; ++step) {
+      pass_time(ward, generate);
+      if (generate.random().percent(3)) change_people(ward, generate);
+      if (step == steps / 2) midway.emplace(to_snapshot(ward.record.state()), ward.record.log().size());
+      const auto tried = generate.any(ward);
+      check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book);
+      if (step % 100 == 99) check_people(ward);
+      if (HasFailure()) {
+        ADD_FAILURE() << "at step " << step << "; replay: CARETEAM_SEED=" << seed << " CARETEAM_STEPS=" << steps
+                      << " property_care --gtest_filter=record_property.*\n"
+                      << tried.who.person_id << " " << tried.command.DebugString();
+        return;
+      }
+    }
+    check_rebuilt(ward, *midway);
+  }
+
+  std::size_t accepted_ = 0, refused_ = 0, most_owed_ = 0;
+  std::map<v1::Command::ActionCase, std::size_t> effects_;
+
+ private:
+  static void pass_time(rosas_record& ward, command_generator& generate) {
+    ward.now += std::chrono::microseconds(generate.random().below(3'000'000));
+    if (generate.random().percent(4)) ward.now += std::chrono::seconds(generate.random().below(6 * 3600));
+    // The instant of a boundary itself is where mistakes live.
+    if (generate.random().percent(5)) ward.now = ward.team().next_boundary(ward.now).value_or(ward.now);
+  }
+
+  static void change_people(rosas_record& ward, command_generator& generate) {
+    const auto command = generate.people(ward);
+    // The last administrators keep their access, so that the world goes on.
+    if (command.has_suspend_person() && command.suspend_person().person_id() == "alex") return;
+    (void)ward.organization_does("alex", command);
+  }
+
+  void check_step(rosas_record& ward, const attempt& tried, batch after_it, ledger& book) {
+    const record_state before = ward.record.state();
+    const auto said_before = ward.record.log().size();
+    const auto result = ward.record.submit(tried.command, tried.who, ward.now_context(), after_it);
+    const auto& after = ward.record.state();
+    if (!result) {
+      ++refused_;
+      EXPECT_TRUE(after == before) << "a refusal had an effect";
+      EXPECT_EQ(told(result).find(hidden_mark), std::string::npos);
+      EXPECT_NE(result.error().code, code::internal);
+      EXPECT_FALSE(result.error().message.empty());
+    } else {
+      ++accepted_;
+      if (!result->empty()) ++effects_[tried.command.action_case()];
+      EXPECT_TRUE(tried.who.system || ward.people.state().organization.active(tried.who.person_id));
+      EXPECT_EQ(ward.record.log().size(), said_before + result->size());
+      check_sequence(before, *result);
+      for (const auto& entry : *result) {
+        check_entry(ward, before, tried, entry);
+        check_change(book, entry);
+        book.add(entry);
+      }
+    }
+    std::uint64_t heads = 0;
+    for (const auto& stream : after.streams) heads += stream.head;
+    EXPECT_EQ(after.version, heads);
+    check_owed(ward, book);
+  }
+
+  static void check_sequence(const record_state& before, const facts& entries) {
+    std::array<std::uint64_t, stream_count> next{};
+    for (std::size_t i = 0; i < stream_count; ++i) next[i] = before.streams[i].head;
+    for (const auto& entry : entries) EXPECT_EQ(entry.seq(), ++next[static_cast<std::size_t>(entry.stream())]) << "a gap or a duplicate";
+  }
+
+  static void check_entry(const rosas_record& ward, const record_state& before, const attempt& tried, const v1::Entry& entry) {
+    EXPECT_EQ(entry.patient_id(), "rosa");
+    EXPECT_EQ(to_instant(entry.time()), ward.now);
+    EXPECT_EQ(first_unknown(entry), std::nullopt);
+    if (entry.stream() == shared) {
+      EXPECT_EQ(entry.SerializeAsString().find(hidden_mark), std::string::npos) << "hidden words in shared";
+    }
+    if (tried.who.system) return;
+
+    const auto& author = entry.author();
+    EXPECT_EQ(author.person_id(), tried.who.person_id);
+    EXPECT_EQ(author.on_behalf_of(), author.role() == v1::ROLE_CAREGIVER ? "rosa" : "");
+    const account* one = ward.people.state().organization.find(author.person_id());
+    const bool as_administrator = author.role() == v1::ROLE_ADMINISTRATOR && one && one->administrator && !about(entry);
+    const membership* held = nullptr;
+    for (const auto* m : before.team.at(ward.now)) {
+      if (m->person_id == author.person_id() && m->role == author.role()) held = m;
+    }
+    EXPECT_TRUE(held || as_administrator) << "acted in a role that they did not hold";
+    const bool says = entry.has_message_posted() || entry.has_message_edited() || entry.has_message_corrected() ||
+                      entry.has_message_retracted() || entry.has_thread_opened() || entry.has_thread_resolved() ||
+                      entry.has_thread_reopened();
+    if (says) {
+      EXPECT_TRUE(held && posts(*held, entry.stream())) << "posted without the right";
+    }
+    if (entry.has_message_acknowledged()) {
+      EXPECT_TRUE(may_read(before.team, author.person_id(), entry.stream(), ward.now));
+    }
+    if (entry.has_message_posted()) check_posted(ward, before.team, entry);
+  }
+
+  static void check_posted(const rosas_record& ward, const team_state& team, const v1::Entry& entry) {
+    const auto& posted = entry.message_posted();
+    for (const auto& mention : posted.mentions()) {
+      EXPECT_FALSE(mention.person_id().empty()) << "addressed to nobody";
+      for (const auto& id : mention.person_id()) {
+        EXPECT_TRUE(may_read(team, id, entry.stream(), ward.now)) << "addressed to somebody outside the audience";
+        EXPECT_TRUE(ward.people.state().organization.active(id)) << "addressed to somebody without access";
+      }
+    }
+    if (posted.priority() >= v1::PRIORITY_ASAP) {
+      EXPECT_FALSE(posted.mentions().empty());
+    }
+    if (!posted.has_forwarded_from()) return;
+    EXPECT_EQ(posted.forwarded_from().patient_id(), "rosa");
+    for (const auto& id : audience(team, entry.stream(), ward.now)) {
+      EXPECT_TRUE(may_read(team, id, posted.forwarded_from().stream(), ward.now)) << "passed on to somebody who cannot read the origin";
+    }
+  }
+
+  /// Nothing is edited: once acknowledged, only a correction is legal (A7).
+  static void check_change(const ledger& book, const v1::Entry& entry) {
+    const place target{entry.stream(), about(entry)};
+    if (entry.has_message_edited() || entry.has_message_retracted()) {
+      EXPECT_FALSE(book.acknowledged(target));
+    }
+    if (entry.has_message_corrected()) {
+      EXPECT_TRUE(book.acknowledged(target));
+    }
+  }
+
+  void check_owed(const rosas_record& ward, const ledger& book) {
+    std::map<place, std::size_t> owed;
+    const auto& people = ward.people.state().organization;
+    for (const auto& one : ward.owed()) {
+      ++owed[one.message];
+      EXPECT_FALSE(one.accountable.empty()) << "ownerless";
+      EXPECT_TRUE(people.find(one.accountable)) << "owned by nobody who exists";
+    }
+    EXPECT_EQ(owed, book.owed()) << "an obligation was lost or doubled";
+    most_owed_ = std::max(most_owed_, owed.size());
+  }
+
+  static void check_people(const rosas_record& ward) {
+    for (const auto& id : command_generator::cast()) {
+      const auto streams = ward.readable(id);
+      const account* one = ward.people.state().organization.find(id);
+      if (!one) {
+        EXPECT_TRUE(streams.empty());
+      }
+      if (one && (one->kind == v1::PERSON_KIND_PATIENT || one->kind == v1::PERSON_KIND_RELATED)) {
+        EXPECT_TRUE(streams.empty() || streams == std::vector{shared}) << id;
+      }
+    }
+    std::map<std::pair<v1::Stream, std::string>, std::uint64_t> wrote;
+    for (const auto& entry : ward.record.log()) ++wrote[{entry.stream(), entry.author().person_id()}];
+    for (const auto stream : {shared, clinical, support, audit}) {
+      for (const auto& [id, count] : ward.record.state().stream(stream).authored) EXPECT_EQ(count, (wrote[{stream, id}])) << id;
+      for (const auto& id : command_generator::cast()) {
+        EXPECT_EQ(ward.record.state().stream(stream).authored.contains(id), wrote[{stream, id}] > 0) << id;
+      }
+    }
+    if (const auto next = ward.team().next_boundary(ward.now)) {
+      EXPECT_GT(*next, ward.now);
+    }
+    // Nobody holds one role twice at one time, and every roster change has its number.
+    std::set<std::pair<std::string, v1::Role>> held;
+    for (const auto* m : ward.team().at(ward.now)) EXPECT_TRUE(held.emplace(m->person_id, m->role).second) << m->person_id;
+    std::uint64_t version = 0;
+    for (const auto& entry : ward.record.log()) {
+      if (entry.has_member_added()) {
+        EXPECT_EQ(entry.member_added().roster_version(), ++version);
+      }
+      if (entry.has_member_ended()) {
+        EXPECT_EQ(entry.member_ended().roster_version(), ++version);
+      }
+      if (entry.has_role_changed()) {
+        EXPECT_EQ(entry.role_changed().roster_version(), ++version);
+      }
+      if (entry.has_attending_assigned()) {
+        EXPECT_EQ(entry.attending_assigned().roster_version(), ++version);
+      }
+    }
+    EXPECT_EQ(version, ward.roster_version());
+  }
+
+  static void check_rebuilt(const rosas_record& ward, const std::pair<std::string, std::size_t>& midway) {
+    const auto& live = ward.record.state();
+    const auto& log = ward.record.log();
+    const auto again = folded("rosa", log);
+    EXPECT_TRUE(again == live) << "the log does not lead to the state";
+    EXPECT_EQ(to_snapshot(again), to_snapshot(live));
+
+    auto resumed = from_snapshot(midway.first);
+    ASSERT_TRUE(resumed);
+    for (std::size_t i = midway.second; i < log.size(); ++i) apply(*resumed, log[i]);
+    forget_settled(resumed->chat);
+    EXPECT_TRUE(*resumed == live) << "the snapshot and the rest do not lead to the state";
+    EXPECT_EQ(to_snapshot(*resumed), to_snapshot(live));
+
+    EXPECT_TRUE(folded("", ward.people.log()) == ward.people.state());
+  }
+};
+
+TEST_F(record_property, random_commands_break_no_invariant) {
+  const auto seed = chosen_seed();
+  const auto steps = chosen_steps(usual_steps);
+  std::cout << "replay: CARETEAM_SEED=" << seed << " CARETEAM_STEPS=" << steps << " property_care --gtest_filter=record_property.*\n";
+  for (std::size_t done = 0; done < steps && !HasFailure(); done += steps_of_one_world) {
+    run(seed + done / steps_of_one_world, std::min(steps_of_one_world, steps - done));
+  }
+  std::cout << accepted_ << " accepted, " << refused_ << " refused, at most " << most_owed_ << " messages owed at once\n";
+  if (steps < usual_steps) return;
+  // A generator that reaches nothing proves nothing.
+  for (int i = 0; i < v1::Command::descriptor()->oneof_decl(0)->field_count(); ++i) {
+    const auto action = static_cast<v1::Command::ActionCase>(v1::Command::descriptor()->oneof_decl(0)->field(i)->number());
+    if (on_organization(action) || action == v1::Command::kOpenRecord) continue;
+    EXPECT_GT(effects_[action], 20U) << action_name(action) << " had hardly ever an effect";
+  }
+  EXPECT_GT(refused_, steps / 10);
+  EXPECT_GT(most_owed_, 5U);
+}
+
+}  // namespace
+}  // namespace careteam::care::fixture
