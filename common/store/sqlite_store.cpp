@@ -135,9 +135,12 @@ class core : public std::enable_shared_from_this<core> {
   ~core() { stop(); }
   void start();
   void stop();
-  asio::awaitable<void> close();
 
   bool closing() const noexcept { return closing_; }
+  /// Destroyed without waiting for close(): there is no thread left to wait for.
+  bool stopped() const noexcept { return stopped_; }
+  /// False when it is being closed, or is closed, already.
+  bool begin_closing() noexcept { return !std::exchange(closing_, true); }
   const std::string& epoch() const noexcept { return epoch_; }
 
   void collect(std::shared_ptr<write_job> job) { collected_writes_.push_back(std::move(job)), flush_later(); }
@@ -185,6 +188,7 @@ class core : public std::enable_shared_from_this<core> {
   bool flush_posted_ = false;
   bool closing_ = false;
   bool writer_closing_ = false;
+  bool stopped_ = false;
 
   // Shared with the threads.
   work_queue<write_job> writes_;
@@ -294,12 +298,14 @@ void core::collect_end_of_reader(std::shared_ptr<job> end) {
 }
 
 void core::collect_end_of_writer(std::shared_ptr<job> end) {
+  writer_closing_ = true;
   flush();
   end_of_writer_ = std::move(end);
   writes_.finish();
 }
 
 void core::stop() {
+  stopped_ = true;
   closing_ = true;
   writer_closing_ = true;
   writes_.abort();
@@ -438,19 +444,40 @@ asio::awaitable<void> perform(std::shared_ptr<core> parts, std::shared_ptr<Job> 
   --parts->waiting;
 }
 
-asio::awaitable<void> core::close() {
-  auto self = shared_from_this();
-  if (std::exchange(closing_, true)) co_return;
+/// A coroutine starts when it is awaited, and the store may be gone by then: so each owns the parts that it needs.
+template <class Job>
+auto ask(std::shared_ptr<core> parts, std::shared_ptr<Job> job) -> asio::awaitable<result<decltype(job->answer.value)>> {
+  co_await perform(std::move(parts), job);
+  co_return job->answer.take();
+}
+
+asio::awaitable<result<std::vector<cursor>>> move_in(std::shared_ptr<core> parts, std::vector<cursor_move> moves) {
+  auto work = std::make_shared<move_job>(std::move(moves));
+  for (int attempt = 0;; ++attempt) {
+    const bool deferred = attempt < max_deferred_counts && !parts->closing();
+    work->policy = deferred ? long_counts::deferred : long_counts::immediate;
+    co_await perform(parts, work);
+    if (work->answer.error) co_return make_error_code(*work->answer.error);
+    if (auto* cursors = std::get_if<std::vector<cursor>>(&work->answer.value)) co_return std::move(*cursors);
+    auto counting = make_read(&sqlite_reader::count_own, std::move(std::get<std::vector<own_count>>(work->answer.value)));
+    co_await perform(parts, counting);
+    // Without a reader, at the very end, the writer counts.
+    if (counting->answer.error && !parts->closing()) co_return make_error_code(*counting->answer.error);
+    if (!counting->answer.error) work->counted = std::move(counting->answer.value);
+  }
+}
+
+asio::awaitable<void> close_in(std::shared_ptr<core> parts) {
+  if (!parts->begin_closing()) co_return;
   // The reader first: cursors that wait for a count still have to be written.
-  auto reader_ended =
-      asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, this, &core::collect_end_of_reader);
+  auto reader_ended = asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, parts.get(),
+                                                                                   &core::collect_end_of_reader);
   co_await std::move(reader_ended);
-  reader_thread_.join();
-  writer_closing_ = true;
-  auto writer_ended =
-      asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, this, &core::collect_end_of_writer);
+  if (parts->stopped()) co_return;
+  auto writer_ended = asio::async_initiate<const asio::use_awaitable_t<>&, void()>(collect_end(), asio::use_awaitable, parts.get(),
+                                                                                   &core::collect_end_of_writer);
   co_await std::move(writer_ended);
-  writer_thread_.join();
+  parts->stop();
 }
 
 class sqlite_store final : public record_store {
@@ -461,85 +488,40 @@ class sqlite_store final : public record_store {
   const std::string& epoch() const noexcept override { return epoch_; }
 
   asio::awaitable<result<append_result>> append(std::vector<record_append> records) override {
-    auto work = std::make_shared<append_job>(std::move(records));
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, std::make_shared<append_job>(std::move(records)));
   }
-
   asio::awaitable<result<record_head>> head(record_key record) override {
-    auto work = make_read(&sqlite_reader::head, std::move(record));
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::head, std::move(record)));
   }
-
   asio::awaitable<result<std::vector<stored_entry>>> read_record(record_key record, std::uint64_t after, std::size_t max_bytes) override {
-    auto work = make_read(&sqlite_reader::read_record, std::move(record), after, max_bytes);
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::read_record, std::move(record), after, max_bytes));
   }
-
   asio::awaitable<result<std::vector<stored_entry>>> read_stream(record_key record, stream_kind stream, std::uint64_t from,
                                                                  std::uint64_t to, std::size_t max_bytes) override {
-    auto work = make_read(&sqlite_reader::read_stream, std::move(record), stream, from, to, max_bytes);
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::read_stream, std::move(record), stream, from, to, max_bytes));
   }
-
   asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream, std::uint64_t seq) override {
-    auto work = make_read(&sqlite_reader::read_about, std::move(record), stream, seq);
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::read_about, std::move(record), stream, seq));
   }
-
   asio::awaitable<result<std::optional<command_record>>> find_command(std::string actor, uuid_bytes id) override {
-    auto work = make_read(&sqlite_reader::find_command, std::move(actor), id);
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::find_command, std::move(actor), id));
   }
-
   asio::awaitable<result<std::vector<record_key>>> records_of(std::string person) override {
-    auto work = make_read(&sqlite_reader::records_of, std::move(person));
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::records_of, std::move(person)));
   }
-
   asio::awaitable<result<std::vector<receipt>>> receipts_of(record_key record) override {
-    auto work = make_read(&sqlite_reader::receipts_of, std::move(record));
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::receipts_of, std::move(record)));
   }
-
   asio::awaitable<result<std::vector<record_key>>> record_keys(record_key after, std::size_t limit) override {
-    auto work = make_read(&sqlite_reader::record_keys, std::move(after), limit);
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::record_keys, std::move(after), limit));
   }
-
   asio::awaitable<result<std::vector<cursor>>> cursors_of(std::string person, std::vector<record_key> records) override {
-    auto work = make_read(&sqlite_reader::cursors_of, std::move(person), std::move(records));
-    co_await perform(core_, work);
-    co_return work->answer.take();
+    return ask(core_, make_read(&sqlite_reader::cursors_of, std::move(person), std::move(records)));
   }
-
   asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
-    // The store may be gone when this coroutine goes on.
-    auto parts = core_;
-    auto work = std::make_shared<move_job>(std::move(moves));
-    for (int attempt = 0;; ++attempt) {
-      const bool deferred = attempt < max_deferred_counts && !parts->closing();
-      work->policy = deferred ? long_counts::deferred : long_counts::immediate;
-      co_await perform(parts, work);
-      if (work->answer.error) co_return make_error_code(*work->answer.error);
-      if (auto* cursors = std::get_if<std::vector<cursor>>(&work->answer.value)) co_return std::move(*cursors);
-      auto counting = make_read(&sqlite_reader::count_own, std::move(std::get<std::vector<own_count>>(work->answer.value)));
-      co_await perform(parts, counting);
-      // Without a reader, at the very end, the writer counts.
-      if (counting->answer.error && !parts->closing()) co_return make_error_code(*counting->answer.error);
-      if (!counting->answer.error) work->counted = std::move(counting->answer.value);
-    }
+    return move_in(core_, std::move(moves));
   }
-
-  asio::awaitable<void> close() override { return core_->close(); }
+  asio::awaitable<void> close() override { return close_in(core_); }
 
  private:
   std::shared_ptr<core> core_;

@@ -18,12 +18,6 @@ constexpr std::size_t load_page_bytes = 1024 * 1024;  // Entries read at once wh
 constexpr int max_attempts = 64;                      // Conflicts in a row before a batch gives up: somebody else always wins, so this is a bug.
 constexpr auto longest_boundary_wait = std::chrono::hours(1);  // The wall clock may be set meanwhile: look again.
 
-std::string answer_key(const std::string& actor, const store::uuid_bytes& id) {
-  std::string key(reinterpret_cast<const char*>(id.data()), id.size());
-  key += actor;
-  return key;
-}
-
 bool changes_audience(const v1::Entry& entry) {
   switch (entry.fact_case()) {
     case v1::Entry::kMemberAdded:
@@ -79,6 +73,7 @@ struct record_host::batch {
     std::size_t command;
     care::place where;
     care::facts entries;
+    bool remembered_here = false;  ///< The answer was at hand: the store knows the command already.
   };
   std::vector<submission> commands;
   std::vector<noted> notes;
@@ -275,14 +270,14 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
 void record_host::decide_all(batch& work) {
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   work.start_over(state_.version, now);
-  std::unordered_map<std::string, std::size_t> in_batch;
+  std::unordered_map<command_key, std::size_t, command_key_hash> in_batch;
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
     auto& one = work.commands[i];
-    const auto key = answer_key(one.who.person_id, one.id);
+    const command_key key{one.id, one.who.person_id};
     if (const auto known = answers_.find(key); known != answers_.end()) {
       if (known->second.digest == one.digest) {
-        work.acceptances.push_back({i, known->second.where, {}});
+        work.acceptances.push_back({i, known->second.where, {}, true});
       } else {
         work.refusals.push_back({i, other_command()});
       }
@@ -364,7 +359,7 @@ asio::awaitable<bool> record_host::commit(batch& work) {
   }
   for (const auto& one : work.acceptances) {
     const auto& what = work.commands[one.command];
-    if (answers_.contains(answer_key(what.who.person_id, what.id))) continue;
+    if (one.remembered_here) continue;
     append.commands.push_back({what.who.person_id, what.id, what.digest, static_cast<store::stream_kind>(one.where.stream), one.where.seq});
   }
   for (const auto& person : work.members_touched) {
@@ -468,7 +463,7 @@ void record_host::finish(batch& work, const store::committed& done) {
   for (auto& one : work.acceptances) {
     auto& what = work.commands[one.command];
     if (!work.twins.empty()) answers.emplace(one.command, one.where);
-    remember(what, one.where);
+    if (!one.remembered_here) remember(what, one.where);
     what.answer(what, {one.where, std::move(one.entries)});
   }
   for (const auto& [second, first] : work.twins) {
@@ -492,7 +487,7 @@ void record_host::finish(batch& work, const store::committed& done) {
 }
 
 void record_host::remember(const submission& what, care::place where) {
-  auto key = answer_key(what.who.person_id, what.id);
+  command_key key{what.id, what.who.person_id};
   if (!answers_.try_emplace(key, remembered{what.digest, where}).second) return;
   answer_order_.push_back(std::move(key));
   if (answer_order_.size() > remembered_answers) {

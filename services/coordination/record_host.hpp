@@ -7,6 +7,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -150,12 +151,24 @@ class record_host : public std::enable_shared_from_this<record_host> {
   bool loaded_ = false;
   bool running_ = false;
   std::deque<item> mailbox_;
+  struct command_key {
+    store::uuid_bytes id{};
+    std::string actor;
+    bool operator==(const command_key&) const = default;
+  };
+  struct command_key_hash {
+    std::size_t operator()(const command_key& key) const noexcept {
+      std::size_t random_part = 0;  // The second half of a UUIDv7 is random.
+      std::memcpy(&random_part, key.id.data() + 8, sizeof random_part);
+      return random_part;
+    }
+  };
   struct remembered {
-    store::uuid_bytes digest;
+    store::uuid_bytes digest{};
     care::place where;
   };
-  std::unordered_map<std::string, remembered> answers_;
-  std::deque<std::string> answer_order_;
+  std::unordered_map<command_key, remembered, command_key_hash> answers_;
+  std::deque<command_key> answer_order_;
   boost::asio::steady_timer boundary_;
 };
 

@@ -63,13 +63,12 @@ class connection final : public transport, public std::enable_shared_from_this<c
 
   void output_ready() override {
     if (writing_) return;
-    auto message = session_->out().take();
-    if (message.empty()) {
+    if (!session_->out().take(current_)) {
+      if (current_.capacity() > kept_buffer_bytes) std::string().swap(current_);
       if (close_code_ && !std::exchange(close_sent_, true)) send_close();
       return;
     }
     writing_ = true;
-    current_ = std::move(message);
     hub_.metrics().messages_out.increment();
     stream_.async_write(asio::buffer(current_), [self = shared_from_this()](error_code failed, std::size_t) {
       self->writing_ = false;

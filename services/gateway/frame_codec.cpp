@@ -118,13 +118,19 @@ void outbox::cut() {
   ready_.push_back(std::move(message));
 }
 
-std::string outbox::take() {
+bool outbox::take(std::string& into) {
+  into.clear();
+  if (ready_.empty() && form_ == subprotocol::proto) {  // The common case moves no memory about.
+    into.swap(wire_);
+    open_bytes_ = 0;
+    return !into.empty();
+  }
   if (ready_.empty()) cut();
-  if (ready_.empty()) return {};
-  std::string message = std::move(ready_.front());
+  if (ready_.empty()) return false;
+  into.swap(ready_.front());
   ready_.pop_front();
-  ready_bytes_ -= message.size();
-  return message;
+  ready_bytes_ -= into.size();
+  return true;
 }
 
 void outbox::clear() {

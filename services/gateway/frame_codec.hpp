@@ -45,8 +45,8 @@ class outbox {
 
   bool empty() const { return ready_.empty() && open_empty(); }
   std::size_t bytes() const { return ready_bytes_ + open_bytes_; }
-  /// The next complete message; empty when nothing is owed.
-  std::string take();
+  /// Puts the next complete message into `into`, whose memory is used again for what comes; false when nothing is owed.
+  bool take(std::string& into);
   void clear();
 
  private:

@@ -8,6 +8,7 @@
 namespace careteam::gateway {
 namespace {
 
+constexpr auto longest_gathering = std::chrono::milliseconds(25);  // What a write may wait for more to come while the server is busy.
 constexpr auto receipt_gathering = std::chrono::seconds(1);  // Receipts tell how far people have come, not each step.
 
 }  // namespace
@@ -261,21 +262,30 @@ void hub::arm_watch() {
   });
 }
 
-void hub::flush_later(std::weak_ptr<session> one, transport& to) {
-  to_flush_.emplace_back(std::move(one), &to);
+void hub::flush_later(std::weak_ptr<session> one) {
+  to_flush_.push_back(std::move(one));
   if (std::exchange(flush_posted_, true)) return;
-  // Posted: everything else that is ready in this turn adds to the same messages first.
+  flush_wanted_ = std::chrono::steady_clock::now();
+  post_flush();
+}
+
+// Posted: everything else that is ready in this turn adds to the same messages first.
+void hub::post_flush() {
+  frames_before_flush_ = metrics_.frames_in.value();
   boost::asio::post(hosts_.environment().executor, [this] { flush(); });
 }
 
+// While frames keep coming in, writing waits a little: what they lead to goes out in the same messages. An idle server writes at once; a
+// busy one makes fewer and larger writes, which is what a write costs most by.
 void hub::flush() {
+  if (metrics_.frames_in.value() != frames_before_flush_ && std::chrono::steady_clock::now() - flush_wanted_ < longest_gathering) {
+    post_flush();
+    return;
+  }
   flush_posted_ = false;
   flushing_.swap(to_flush_);
-  for (const auto& [weak, to] : flushing_) {
-    const auto one = weak.lock();
-    if (!one) continue;
-    one->flushed();
-    to->output_ready();
+  for (const auto& weak : flushing_) {
+    if (const auto one = weak.lock()) one->flush();
   }
   flushing_.clear();
 }

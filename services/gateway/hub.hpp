@@ -64,7 +64,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   void know_receipts(const coordination::record_host& host, const std::vector<store::receipt>& receipts);
   void watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one);
   /// Writes what sessions are owed, once per turn of the event loop.
-  void flush_later(std::weak_ptr<session> one, transport& to);
+  void flush_later(std::weak_ptr<session> one);
 
   coordination::record_hosts& hosts() { return hosts_; }
   coordination::people& directory() { return hosts_.environment().directory; }
@@ -92,6 +92,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
     bool receipts_known = false;
   };
   void organization_changed();
+  void post_flush();
   void flush();
   void arm_watch();
   void flush_receipts();
@@ -105,8 +106,10 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   std::unordered_map<const coordination::record_host*, record_room> rooms_;
   std::unordered_map<std::string, std::vector<session*>> by_person_;
   std::size_t session_count_ = 0;
-  std::vector<std::pair<std::weak_ptr<session>, transport*>> to_flush_, flushing_;
+  std::vector<std::weak_ptr<session>> to_flush_, flushing_;
   bool flush_posted_ = false;
+  std::uint64_t frames_before_flush_ = 0;
+  std::chrono::steady_clock::time_point flush_wanted_{};
   std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<session>> deadlines_;
   boost::asio::steady_timer deadline_timer_;
   boost::asio::steady_timer receipt_timer_;

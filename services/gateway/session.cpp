@@ -25,7 +25,7 @@ bool is_device_id(std::string_view text) {
 
 session::session(hub& the_hub, transport& to, subprotocol form)
     : hub_(the_hub),
-      transport_(to),
+      transport_(&to),
       form_(form),
       outbox_(form),
       id_(runtime::uuid_text(runtime::generate_uuid7(the_hub.now()))),
@@ -65,11 +65,12 @@ void session::end(v1::CloseCode code) {
   if (phase_ == phase::ended) return;
   phase_ = phase::ended;
   room_.cancel();
-  transport_.close(code);
+  if (transport_) transport_->close(code);
 }
 
 void session::on_disconnected() {
   phase_ = phase::ended;
+  transport_ = nullptr;
   room_.cancel();
   write_refusals();
   for (auto& at : attachments_) release(*at);
@@ -350,7 +351,12 @@ void session::welcome() {
 
 void session::mark() {
   if (std::exchange(marked_, true)) return;
-  hub_.flush_later(weak_from_this(), transport_);
+  hub_.flush_later(weak_from_this());
+}
+
+void session::flush() {
+  marked_ = false;
+  if (transport_) transport_->output_ready();
 }
 
 void session::send(int field, const google::protobuf::Message& value) {
@@ -366,7 +372,7 @@ void session::check_queue() {
   phase_ = phase::ended;
   room_.cancel();
   outbox_.clear();
-  transport_.abandon(v1::CLOSE_CODE_SLOW_CONSUMER);
+  if (transport_) transport_->abandon(v1::CLOSE_CODE_SLOW_CONSUMER);
 }
 
 void session::deliver(attachment& at, const coordination::shared_batch& batch) {

@@ -84,7 +84,8 @@ class session : public std::enable_shared_from_this<session> {
   bool opened() const { return phase_ == phase::open; }
 
   // What the hub calls.
-  void flushed() { marked_ = false; }
+  /// Once per turn of the event loop: the transport may write what came together.
+  void flush();
   void deliver(attachment& at, const coordination::shared_batch& batch);
   /// Access may have changed: streams are gained, lost, or neither.
   void reconsider(attachment& at);
@@ -134,7 +135,7 @@ class session : public std::enable_shared_from_this<session> {
   v1::Author author_on(const attachment& at) const;
 
   hub& hub_;
-  transport& transport_;
+  transport* transport_;  ///< Null after on_disconnected: a coroutine of the session may outlive the connection.
   subprotocol form_;
   outbox outbox_;
   phase phase_ = phase::waiting_for_hello;

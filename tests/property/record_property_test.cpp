@@ -235,9 +235,13 @@ class record_property : public ::testing::Test {
     std::map<std::pair<v1::Stream, std::string>, std::uint64_t> wrote;
     for (const auto& entry : ward.record.log()) ++wrote[{entry.stream(), entry.author().person_id()}];
     for (const auto stream : {shared, clinical, support, audit}) {
-      for (const auto& [id, count] : ward.record.state().stream(stream).authored) EXPECT_EQ(count, (wrote[{stream, id}])) << id;
+      for (const auto& [id, count] : ward.record.state().stream(stream).authored) {
+        const auto written = wrote[{stream, id}];
+        EXPECT_EQ(count, written) << id;
+      }
       for (const auto& id : command_generator::cast()) {
-        EXPECT_EQ(ward.record.state().stream(stream).authored.contains(id), wrote[{stream, id}] > 0) << id;
+        const bool counted = ward.record.state().stream(stream).authored.contains(id);
+        EXPECT_EQ(counted, wrote.contains({stream, id})) << id;
       }
     }
     if (const auto next = ward.team().next_boundary(ward.now)) {

@@ -235,13 +235,14 @@ void peer_process::tell(const std::string& line) {
   EXPECT_FALSE(failed) << failed.message();
 }
 
-bool peer_process::wait_for(const std::string& line) {
-  return run_until(loop_, [&] {
+bool peer_process::wait_for(const std::string& line, std::chrono::milliseconds deadline) {
+  const auto said = [&] {
     const auto found = std::find(ear_->lines.begin(), ear_->lines.end(), line);
     if (found == ear_->lines.end()) return false;
     ear_->lines.erase(found);
     return true;
-  });
+  };
+  return run_until(loop_, said, deadline);
 }
 
 struct lying_server::session : std::enable_shared_from_this<session> {

@@ -137,7 +137,7 @@ class peer_process {
   ~peer_process();
   void tell(const std::string& line);
   /// Waits until it has said this line, in whatever order with others.
-  bool wait_for(const std::string& line);
+  bool wait_for(const std::string& line, std::chrono::milliseconds deadline = 20s);
   /// What it said until now does not count.
   void forget();
   void kill_now() { process_.kill_now(); }
