@@ -163,7 +163,8 @@ class record_store {
                                                                                 std::uint64_t to, std::size_t max_bytes) = 0;
 
   /// The entry `seq` and every entry that is about it, in order. Empty when there is no such entry.
-  virtual boost::asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream, std::uint64_t seq) = 0;
+  virtual boost::asio::awaitable<result<std::vector<stored_entry>>> read_about(record_key record, stream_kind stream,
+                                                                               std::uint64_t seq) = 0;
 
   /// The answer that a command got, if it was carried out.
   virtual boost::asio::awaitable<result<std::optional<command_record>>> find_command(std::string actor, uuid_bytes id) = 0;

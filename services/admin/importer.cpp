@@ -9,10 +9,11 @@
 namespace careteam::admin {
 namespace {
 
-constexpr std::size_t kept_records = 256;     // States at hand between units; more are read again.
-constexpr std::uint64_t snapshot_every = 256; // Entries between snapshots, as the record hosts do.
-constexpr int max_attempts = 16;              // Conflicts with a running server in a row.
-const std::string import_actor = "import";    // Whose commands these are in the store's memory of commands; no person has this id and a command.
+constexpr std::size_t kept_records = 256;      // States at hand between units; more are read again.
+constexpr std::uint64_t snapshot_every = 256;  // Entries between snapshots, as the record hosts do.
+constexpr int max_attempts = 16;               // Conflicts with a running server in a row.
+const std::string import_actor =
+    "import";  // Whose commands these are in the store's memory of commands; no person has this id and a command.
 
 store::uuid_bytes hash_of(std::string_view text) {
   unsigned char whole[EVP_MAX_MD_SIZE];
@@ -129,8 +130,8 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     if (remembered) {
       const auto& last = part.entries;
       const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());
-      part.append.commands.push_back({import_actor, hash_of(step.identity), hash_of(step.command.SerializeAsString()), stream,
-                                      last.empty() ? 0U : last.back().seq()});
+      part.append.commands.push_back(
+          {import_actor, hash_of(step.identity), hash_of(step.command.SerializeAsString()), stream, last.empty() ? 0U : last.back().seq()});
     }
     applied_here.insert(step.identity);
     ++(decided->empty() ? outcome.unchanged : outcome.applied);
@@ -144,8 +145,8 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     auto entries = std::make_shared<std::vector<v1::Entry>>(std::move(part.entries));
     for (std::size_t i = 0; i < entries->size(); ++i) {
       const auto& entry = (*entries)[i];
-      part.append.entries.push_back({static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry),
-                                     entry.author().person_id(), (*bytes)[i]});
+      part.append.entries.push_back(
+          {static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry), entry.author().person_id(), (*bytes)[i]});
     }
     part.append.keep_alive = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(bytes, entries);
     // Somebody whose one membership ended may have another: the index follows the roster, not the last entry.

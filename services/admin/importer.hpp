@@ -1,5 +1,5 @@
-// Applies what the FHIR reader yields: each unit as one commit, or not at all. Works on the store alone, as another writer beside the record
-// hosts; whoever runs hosts tells them to refresh what was touched.
+// Applies what the FHIR reader yields: each unit as one commit, or not at all. Works on the store alone, as another writer beside the
+// record hosts; whoever runs hosts tells them to refresh what was touched.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

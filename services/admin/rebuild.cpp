@@ -21,7 +21,8 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
   if (started->snapshot_version > 0) {
     ++report.snapshots;
     if (folded->state.version == started->state.version && care::to_snapshot(folded->state) != care::to_snapshot(started->state)) {
-      report.differences.push_back(key + ": the snapshot of version " + std::to_string(started->snapshot_version) + " is not what the entries say");
+      report.differences.push_back(key + ": the snapshot of version " + std::to_string(started->snapshot_version) +
+                                   " is not what the entries say");
     }
   }
   for (const auto& head : folded->streams) {

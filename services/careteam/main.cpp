@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
   auto* serving = app.add_subcommand("serve", "Run the server until SIGTERM or SIGINT; drains in at most 10 s");
   with_config(serving);
 
-  auto* importing = app.add_subcommand("import", "Import FHIR R4 JSON Bundles, resources and NDJSON; idempotent, all-or-nothing per bundle or line");
+  auto* importing =
+      app.add_subcommand("import", "Import FHIR R4 JSON Bundles, resources and NDJSON; idempotent, all-or-nothing per bundle or line");
   with_config(importing);
   std::vector<std::filesystem::path> files;
   importing->add_option("files", files, "Files: *.ndjson is read line by line, everything else as one JSON document")->required();
@@ -40,7 +41,8 @@ int main(int argc, char** argv) {
   enroll_request person;
   enrolling->add_option("--person", person.person, "The person's id: 1 to 64 of A-Z a-z 0-9 - .")->required();
   auto* name = enrolling->add_option("--name", person.name, "The name, as the patient should read it");
-  enrolling->add_option("--kind", person.kind, "staff, patient, related or service")->check(CLI::IsMember({"staff", "patient", "related", "service"}));
+  enrolling->add_option("--kind", person.kind, "staff, patient, related or service")
+      ->check(CLI::IsMember({"staff", "patient", "related", "service"}));
   enrolling->add_flag("--administrator", person.administrator, "May manage people and teams; reads no patient's stream");
   enrolling->add_option("--reach", person.reach, "How to reach the person, for the roster");
   enrolling->add_option("--hours", person.hours, "When, for the roster");
@@ -52,14 +54,17 @@ int main(int argc, char** argv) {
   tokens->add_option("--new-key", wanted.new_key, "Write a new private key (ES256) to this file; needs --kid and --jwks");
   tokens->add_option("--jwks", wanted.jwks, "With --new-key: write the public key set to this file");
   tokens->add_option("--key", wanted.key, "Private key to sign with")->check(CLI::ExistingFile);
-  tokens->add_option("--kid", wanted.kid, "The key's id");
+  tokens->add_option("--kid", wanted.kid, "With --new-key: the key's id");
   tokens->add_option("--issuer", wanted.issuer, "Claim iss");
   tokens->add_option("--audience", wanted.audience, "Claim aud");
   tokens->add_option("--subject", wanted.subject, "The person");
   tokens->add_option("--subjects-file", wanted.subjects_file, "One person a line; prints 'person token' lines")->check(CLI::ExistingFile);
-  tokens->add_option("--expires", wanted.expires_seconds, "Seconds until the token expires")->check(CLI::Range(1, 366 * 86400))->capture_default_str();
+  tokens->add_option("--expires", wanted.expires_seconds, "Seconds until the token expires")
+      ->check(CLI::Range(1, 366 * 86400))
+      ->capture_default_str();
 
-  auto* verifying = app.add_subcommand("verify", "Recompute every hash chain of the store and follow every reference; also while the server runs");
+  auto* verifying =
+      app.add_subcommand("verify", "Recompute every hash chain of the store and follow every reference; also while the server runs");
   with_config(verifying);
 
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");

@@ -67,7 +67,8 @@ asio::awaitable<void> import_into(store::record_store& into, const std::vector<s
       if (!*unit) continue;  // Counted and named in the tally.
       auto outcome = co_await importer.apply(std::move(**unit));
       if (!outcome) {
-        std::cerr << "careteam import: " << file.string() << ": " << outcome.error().message() << "; what was reported before is imported\n";
+        std::cerr << "careteam import: " << file.string() << ": " << outcome.error().message()
+                  << "; what was reported before is imported\n";
         co_return;
       }
       if (outcome->refused) refused.push_back(*outcome->refused);
@@ -85,7 +86,8 @@ asio::awaitable<void> import_into(store::record_store& into, const std::vector<s
   print("refused, by type", tally.refused);
   print("notes", tally.notes);
   for (const auto& problem : tally.problems) {
-    std::cerr << (problem.failed_unit ? "not imported: " : "left out: ") << problem.where << ' ' << problem.path << ": " << problem.message << '\n';
+    std::cerr << (problem.failed_unit ? "not imported: " : "left out: ") << problem.where << ' ' << problem.path << ": " << problem.message
+              << '\n';
     good &= !problem.failed_unit;
   }
   if (tally.problems_left_out > 0) std::cerr << "… and " << tally.problems_left_out << " more\n";
@@ -147,7 +149,8 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
 }  // namespace
 
 int import_files(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& files) {
-  return with_store(config_file, store::when_missing::create, [&](store::record_store& into, int& code) { return import_into(into, files, code); });
+  return with_store(config_file, store::when_missing::create,
+                    [&](store::record_store& into, int& code) { return import_into(into, files, code); });
 }
 
 int enroll(const std::filesystem::path& config_file, const enroll_request& asked) {
@@ -155,7 +158,8 @@ int enroll(const std::filesystem::path& config_file, const enroll_request& asked
     std::cerr << "careteam enroll: needs --name and --kind, or --suspend, or --reinstate\n";
     return exit_usage;
   }
-  return with_store(config_file, store::when_missing::create, [&](store::record_store& into, int& code) { return enroll_into(into, asked, code); });
+  return with_store(config_file, store::when_missing::create,
+                    [&](store::record_store& into, int& code) { return enroll_into(into, asked, code); });
 }
 
 int rebuild(const std::filesystem::path& config_file) {

@@ -25,6 +25,7 @@ using runtime::log_info;
 using runtime::log_warning;
 
 constexpr auto drain_step = std::chrono::milliseconds(10);
+constexpr auto presence_settling = std::chrono::seconds(2);      // Beyond one heartbeat of the other gateways.
 constexpr auto redis_farewell = std::chrono::milliseconds(500);  // To take this gateway's presence out of Redis.
 
 void rethrow(std::exception_ptr failure) {
@@ -41,25 +42,36 @@ std::string read_secret(const std::filesystem::path& file) {
 
 v1::PresenceState::State told(redis::presence_state state) {
   switch (state) {
-    case redis::presence_state::unknown: return v1::PresenceState::STATE_UNKNOWN;
-    case redis::presence_state::offline: return v1::PresenceState::STATE_OFFLINE;
-    case redis::presence_state::online: return v1::PresenceState::STATE_ONLINE;
+    case redis::presence_state::unknown:
+      return v1::PresenceState::STATE_UNKNOWN;
+    case redis::presence_state::offline:
+      return v1::PresenceState::STATE_OFFLINE;
+    case redis::presence_state::online:
+      return v1::PresenceState::STATE_ONLINE;
   }
   return v1::PresenceState::STATE_UNKNOWN;
 }
 
 void log_redis(redis::severity severity, std::string_view text) {
   switch (severity) {
-    case redis::severity::info: log_info("redis", {{"text", text}}); break;
-    case redis::severity::warning: log_warning("redis", {{"text", text}}); break;
-    case redis::severity::error: log_error("redis", {{"text", text}}); break;
+    case redis::severity::info:
+      log_info("redis", {{"text", text}});
+      break;
+    case redis::severity::warning:
+      log_warning("redis", {{"text", text}});
+      break;
+    case redis::severity::error:
+      log_error("redis", {{"text", text}});
+      break;
   }
 }
 
 redis::client_options redis_options(const runtime::config& settings, std::string name) {
   redis::client_options options;
-  if (const auto* tcp = std::get_if<runtime::tcp_address>(&settings.redis.endpoint)) options.where = redis::tcp_address{tcp->host, tcp->port};
-  if (const auto* local = std::get_if<runtime::unix_address>(&settings.redis.endpoint)) options.where = redis::unix_address{local->path.string()};
+  if (const auto* tcp = std::get_if<runtime::tcp_address>(&settings.redis.endpoint))
+    options.where = redis::tcp_address{tcp->host, tcp->port};
+  if (const auto* local = std::get_if<runtime::unix_address>(&settings.redis.endpoint))
+    options.where = redis::unix_address{local->path.string()};
   options.user = settings.redis.username;
   options.password = read_secret(settings.redis.password_file);
   options.name = std::move(name);
@@ -77,7 +89,8 @@ class redis_presence {
         presence_(executor, commands_, channels_, presence_options(settings),
                   {[&hub](const std::string& person, redis::presence_state state) { hub.presence_changed(person, told(state)); },
                    [&hub] { hub.presence_reset(); }, [&hub] { hub.presence_reset(); }}) {
-    hub.set_presence({[this](const std::string& person) { presence_.arrived(person); }, [this](const std::string& person) { presence_.left(person); },
+    hub.set_presence({[this](const std::string& person) { presence_.arrived(person); },
+                      [this](const std::string& person) { presence_.left(person); },
                       [this](const std::string& person) { return told(presence_.state(person)); }});
   }
 
@@ -109,6 +122,7 @@ class redis_presence {
     redis::presence_options options;
     options.lease = settings.redis.presence_lease;
     options.refresh = settings.redis.presence_refresh;
+    options.settle = options.refresh + presence_settling;
     options.log = log_redis;
     return options;
   }
@@ -131,13 +145,16 @@ class server {
         hosts_({loop.get_executor(), *store_, clock_, people_, coordination::host_metrics::in(metrics_), settings.store.snapshot_every,
                 static_cast<std::uint32_t>(settings.limits.stat_per_hour), nullptr}),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
-        clients_(loop, settings.server.listen, [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
+        clients_(loop, settings.server.listen,
+                 [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
         page_{metrics_, [this] { return ready(); }},
-        admin_(loop, settings.server.admin_listen, [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }) {
+        admin_(loop, settings.server.admin_listen,
+               [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
-    metrics_.add_callback_gauge("careteam_records_loaded", "Records at work in this process.", [this] { return static_cast<double>(hosts_.size()); });
+    metrics_.add_callback_gauge("careteam_records_loaded", "Records at work in this process.",
+                                [this] { return static_cast<double>(hosts_.size()); });
     metrics_.add_callback_gauge("careteam_presence_known", "1: presence is known; 0: Redis cannot be reached.",
                                 [this] { return presence_ && presence_->known() ? 1.0 : 0.0; });
     metrics_.add_callback_counter("careteam_log_lines_lost_total", "Log lines that could not be written.", runtime::lost_log_lines);
@@ -149,8 +166,11 @@ class server {
       if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
       people_known_ = true;
       clients_.start();
-      log_info("serving", {{"address", settings_.server.listen.host}, {"port", clients_.port()}, {"admin_port", admin_.port()},
-                           {"store", settings_.store.path.string()}, {"epoch", store_->epoch()}});
+      log_info("serving", {{"address", settings_.server.listen.host},
+                           {"port", clients_.port()},
+                           {"admin_port", admin_.port()},
+                           {"store", settings_.store.path.string()},
+                           {"epoch", store_->epoch()}});
     });
     admin_.start();
     if (presence_) presence_->start();
@@ -198,7 +218,9 @@ class server {
     gateway::readiness state;
     state.ready = people_known_ && !draining_;
     state.text = std::string("store ") + (people_known_ ? "ok" : "loading") + "\nredis " +
-                 (!presence_ ? "not configured" : known ? "ok" : "unreachable: presence is unknown, everything else works") +
+                 (!presence_ ? "not configured"
+                  : known    ? "ok"
+                             : "unreachable: presence is unknown, everything else works") +
                  (draining_ ? "\ndraining" : "") + "\n";
     return state;
   }

@@ -40,7 +40,8 @@ int token(const token_request& asked) {
   if (!key) return fail(key.error().message);
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   const auto issue = [&](const std::string& subject) {
-    return identity::issue_token(*key, {asked.issuer, asked.audience, subject, now, now + std::chrono::seconds(asked.expires_seconds), std::nullopt});
+    return identity::issue_token(
+        *key, {asked.issuer, asked.audience, subject, now, now + std::chrono::seconds(asked.expires_seconds), std::nullopt});
   };
   if (!asked.subject.empty()) {
     auto issued = issue(asked.subject);

@@ -28,7 +28,9 @@ bool same_secret(const std::string& one, const std::string& other) {
 
 }  // namespace
 
-const care::organization_state& people::accounts() const { return organization_->state().organization; }
+const care::organization_state& people::accounts() const {
+  return organization_->state().organization;
+}
 
 std::uint32_t people::stat_in_last_hour(const std::string& person, care::instant now) {
   const auto at = lately_.find(person);
@@ -38,7 +40,9 @@ std::uint32_t people::stat_in_last_hour(const std::string& person, care::instant
   return static_cast<std::uint32_t>(stat.size());
 }
 
-void people::note_stat(const std::string& person, care::instant now) { lately_[person].stat.push_back(now); }
+void people::note_stat(const std::string& person, care::instant now) {
+  lately_[person].stat.push_back(now);
+}
 
 std::string people::confirmation_needed(const std::string& person, const std::string& patient, const std::string& confirmed_with,
                                         std::chrono::milliseconds window, care::instant now) {
@@ -65,7 +69,8 @@ void people::note_post(const std::string& person, const std::string& patient, ca
 
 void people::forget_old(care::instant now) {
   std::erase_if(lately_, [&](auto& one) {
-    return one.second.posted + std::chrono::hours(1) <= now && (one.second.stat.empty() || one.second.stat.back() + std::chrono::hours(1) <= now);
+    return one.second.posted + std::chrono::hours(1) <= now &&
+           (one.second.stat.empty() || one.second.stat.back() + std::chrono::hours(1) <= now);
   });
 }
 

@@ -25,8 +25,8 @@ class people {
   std::uint32_t stat_in_last_hour(const std::string& person, care::instant now);
   void note_stat(const std::string& person, care::instant now);
 
-  /// The guard against the wrong patient (A1): whether a post to `patient` needs a confirmation, because the person posted to another patient less
-  /// than `window` ago. Gives the token to confirm with; empty: no confirmation needed.
+  /// The guard against the wrong patient (A1): whether a post to `patient` needs a confirmation, because the person posted to another
+  /// patient less than `window` ago. Gives the token to confirm with; empty: no confirmation needed.
   std::string confirmation_needed(const std::string& person, const std::string& patient, const std::string& confirmed_with,
                                   std::chrono::milliseconds window, care::instant now);
   void note_post(const std::string& person, const std::string& patient, care::instant now);

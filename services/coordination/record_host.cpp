@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t load_page_bytes = 1024 * 1024;  // Entries read at once while a record is loaded.
-constexpr int max_attempts = 64;                      // Conflicts in a row before a batch gives up: somebody else always wins, so this is a bug.
+constexpr int max_attempts = 64;  // Conflicts in a row before a batch gives up: somebody else always wins, so this is a bug.
 constexpr auto longest_boundary_wait = std::chrono::hours(1);  // The wall clock may be set meanwhile: look again.
 
 bool changes_audience(const v1::Entry& entry) {
@@ -27,8 +27,10 @@ bool changes_audience(const v1::Entry& entry) {
     case v1::Entry::kRecordOpened:
     case v1::Entry::kPersonEnrolled:
     case v1::Entry::kPersonSuspended:
-    case v1::Entry::kPersonReinstated: return true;
-    default: return false;
+    case v1::Entry::kPersonReinstated:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -45,12 +47,13 @@ care::refusal other_command() {
 }  // namespace
 
 host_metrics host_metrics::in(runtime::metrics_registry& registry) {
-  return {registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "committed"}}),
-          registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "refused"}}),
-          registry.add_counter("careteam_commit_conflicts_total", "Batches that were decided again because another writer was first."),
-          registry.add_counter("careteam_store_failures_total", "Requests that the store could not carry out."),
-          registry.add_counter("careteam_entries_total", "Entries committed."),
-          registry.add_histogram("careteam_commit_seconds", "From the decision of a batch to its being on disk.", runtime::latency_buckets())};
+  return {
+      registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "committed"}}),
+      registry.add_counter("careteam_commands_total", "Commands answered.", {{"outcome", "refused"}}),
+      registry.add_counter("careteam_commit_conflicts_total", "Batches that were decided again because another writer was first."),
+      registry.add_counter("careteam_store_failures_total", "Requests that the store could not carry out."),
+      registry.add_counter("careteam_entries_total", "Entries committed."),
+      registry.add_histogram("careteam_commit_seconds", "From the decision of a batch to its being on disk.", runtime::latency_buckets())};
 }
 
 store::uuid_bytes digest_of(const v1::Command& command) {
@@ -196,7 +199,8 @@ asio::awaitable<error_code> record_host::catch_up_listeners() {
   std::vector<shared_batch> batches;
   for (std::size_t i = 0; i < care::stream_count; ++i) {
     while (told[i] < durable_[i].head) {
-      auto page = co_await environment_.store.read_stream(key_, static_cast<store::stream_kind>(i), told[i] + 1, durable_[i].head, load_page_bytes);
+      auto page =
+          co_await environment_.store.read_stream(key_, static_cast<store::stream_kind>(i), told[i] + 1, durable_[i].head, load_page_bytes);
       if (!page) co_return page.error();
       if (page->empty()) co_return make_error_code(store::errc::corrupt);
       auto missed = std::make_shared<stream_batch>(static_cast<v1::Stream>(i), told[i] + 1);

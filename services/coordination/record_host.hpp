@@ -1,7 +1,8 @@
 // The host of one record: takes everything that is asked of it, decides it against the evolving state, appends what came out as one batch,
 // and only then answers and hands the entries on. The same for a patient's record and the organisation's.
 //
-// Runs on the event loop. One append is in flight per record, so there are no locks; when an append fails the state is read from the store again.
+// Runs on the event loop. One append is in flight per record, so there are no locks; when an append fails the state is read from the store
+// again.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -97,8 +98,8 @@ class record_host : public std::enable_shared_from_this<record_host> {
 
   /// Takes a command; its answer comes later.
   void submit(submission what);
-  /// Appends entries of the server's own (sessions, refusals) to the record; `done` hears whether they are on disk. Entries to a record that
-  /// does not exist are dropped with an error.
+  /// Appends entries of the server's own (sessions, refusals) to the record; `done` hears whether they are on disk. Entries to a record
+  /// that does not exist are dropped with an error.
   void note(care::facts entries, v1::Author author, std::function<void(boost::system::error_code)> done);
   /// Calls `what` when the record is loaded and nothing is in flight: what it then sees is on disk.
   void when_settled(std::function<void(boost::system::error_code)> what);

@@ -11,8 +11,8 @@ namespace careteam::coordination {
 
 struct loaded_record {
   care::record_state state;
-  std::uint64_t snapshot_version = 0;          ///< 0: no snapshot was used.
-  std::vector<store::stream_head> streams;     ///< At the state's version.
+  std::uint64_t snapshot_version = 0;       ///< 0: no snapshot was used.
+  std::vector<store::stream_head> streams;  ///< At the state's version.
 };
 
 /// Whether a snapshot may be used. `ignore` folds every entry: what `careteam rebuild` compares with.

@@ -30,8 +30,12 @@ using stream_type = websocket::stream<loop_socket, false>;
 class connection final : public transport, public std::enable_shared_from_this<connection> {
  public:
   connection(loop_socket socket, hub& the_hub, subprotocol form)
-      : stream_(std::move(socket)), hub_(the_hub), session_(std::make_shared<session>(the_hub, *this, form)), give_up_(stream_.get_executor()) {
-    stream_.set_option(websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, the_hub.settings().server.idle_timeout, true});
+      : stream_(std::move(socket)),
+        hub_(the_hub),
+        session_(std::make_shared<session>(the_hub, *this, form)),
+        give_up_(stream_.get_executor()) {
+    stream_.set_option(
+        websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, the_hub.settings().server.idle_timeout, true});
     stream_.read_message_max(the_hub.settings().server.max_frame_bytes);
     stream_.auto_fragment(false);
     stream_.binary(form == subprotocol::proto);
@@ -107,7 +111,8 @@ class connection final : public transport, public std::enable_shared_from_this<c
   stream_type stream_;
   hub& hub_;
   std::shared_ptr<session> session_;
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type> give_up_;
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
+      give_up_;
   std::string current_;
   std::optional<std::uint16_t> close_code_;
   bool close_sent_ = false;
@@ -148,7 +153,8 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   if (failed) {
     deadline.cancel();
     the_hub.metrics().refused_upgrades.increment();
-    if (failed == http::error::header_limit || failed == http::error::bad_version || failed.category() == http::make_error_code(http::error::bad_method).category()) {
+    if (failed == http::error::header_limit || failed == http::error::bad_version ||
+        failed.category() == http::make_error_code(http::error::bad_method).category()) {
       auto answer = bad_request_answer(failed == http::error::header_limit);
       co_await refuse_request(*socket, std::move(answer));
     }

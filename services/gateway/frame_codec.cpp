@@ -17,7 +17,9 @@ std::string id_of(const v1::ClientFrame& frame) {
   return {};
 }
 
-const FieldDescriptor& frame_field(int number) { return *v1::ServerFrame::descriptor()->FindFieldByNumber(number); }
+const FieldDescriptor& frame_field(int number) {
+  return *v1::ServerFrame::descriptor()->FindFieldByNumber(number);
+}
 
 }  // namespace
 
@@ -37,9 +39,10 @@ bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, ba
     const auto parsed = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &frame);
     if (!parsed.ok()) {
       const bool unknown = parsed.message().find("Cannot find field") != std::string_view::npos;
-      bad = {{}, care::refuse(care::code::invalid_argument, "",
-                              unknown ? "has a field that careteam.v1.ClientFrame does not know"
-                                      : "is not a careteam.v1.ClientFrame in protobuf's JSON mapping")};
+      bad = {{},
+             care::refuse(care::code::invalid_argument, "",
+                          unknown ? "has a field that careteam.v1.ClientFrame does not know"
+                                  : "is not a careteam.v1.ClientFrame in protobuf's JSON mapping")};
       return false;
     }
   }

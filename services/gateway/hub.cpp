@@ -9,7 +9,7 @@ namespace careteam::gateway {
 namespace {
 
 constexpr auto longest_gathering = std::chrono::milliseconds(25);  // What a write may wait for more to come while the server is busy.
-constexpr auto receipt_gathering = std::chrono::seconds(1);  // Receipts tell how far people have come, not each step.
+constexpr auto receipt_gathering = std::chrono::seconds(1);        // Receipts tell how far people have come, not each step.
 
 }  // namespace
 
@@ -24,7 +24,8 @@ gateway_metrics gateway_metrics::in(runtime::metrics_registry& registry) {
           registry.add_counter("careteam_upgrades_refused_total", "HTTP requests that did not become a WebSocket.")};
 }
 
-hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& tokens, const runtime::config& settings, gateway_metrics metrics)
+hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& tokens, const runtime::config& settings,
+         gateway_metrics metrics)
     : hosts_(hosts),
       tokens_(tokens),
       settings_(settings),

@@ -21,7 +21,9 @@ namespace careteam::gateway {
 struct presence_port {
   std::function<void(const std::string& person)> arrived = [](const std::string&) {};
   std::function<void(const std::string& person)> left = [](const std::string&) {};
-  std::function<v1::PresenceState::State(const std::string& person)> state = [](const std::string&) { return v1::PresenceState::STATE_UNKNOWN; };
+  std::function<v1::PresenceState::State(const std::string& person)> state = [](const std::string&) {
+    return v1::PresenceState::STATE_UNKNOWN;
+  };
 };
 
 struct gateway_metrics {

@@ -20,10 +20,14 @@ listener::listener(asio::io_context& loop, const runtime::tcp_address& address, 
   asio::ip::tcp::resolver resolver(loop);
   const auto resolved = resolver.resolve(address.host, std::to_string(address.port), asio::ip::tcp::resolver::passive);
   const asio::ip::tcp::endpoint endpoint = resolved.begin()->endpoint();
-  acceptor_.open(endpoint.protocol());
-  acceptor_.set_option(asio::socket_base::reuse_address(true));
-  acceptor_.bind(endpoint);
-  acceptor_.listen(asio::socket_base::max_listen_connections);
+  try {
+    acceptor_.open(endpoint.protocol());
+    acceptor_.set_option(asio::socket_base::reuse_address(true));
+    acceptor_.bind(endpoint);
+    acceptor_.listen(asio::socket_base::max_listen_connections);
+  } catch (const boost::system::system_error& error) {
+    throw std::runtime_error("cannot listen on " + runtime::to_text(address) + ": " + error.code().message());
+  }
   port_ = acceptor_.local_endpoint().port();
 }
 

@@ -18,7 +18,7 @@ class listener {
  public:
   using handler = std::function<boost::asio::awaitable<void>(loop_socket)>;
 
-  /// Binds and listens; throws boost::system::system_error with the address when that fails (start-up).
+  /// Binds and listens; throws std::runtime_error that names the address when that fails (start-up).
   listener(boost::asio::io_context& loop, const runtime::tcp_address& address, handler serve);
 
   std::uint16_t port() const { return port_; }

@@ -53,11 +53,20 @@ void session::on_message(std::string_view bytes) {
     return;
   }
   switch (frame.frame_case()) {
-    case v1::ClientFrame::kHello: on_hello(std::move(*frame.mutable_hello())); break;
-    case v1::ClientFrame::kCommand: on_command(std::move(*frame.mutable_command())); break;
-    case v1::ClientFrame::kCursor: on_cursor(frame.cursor()); break;
-    case v1::ClientFrame::kFetch: on_fetch(frame.fetch()); break;
-    case v1::ClientFrame::FRAME_NOT_SET: break;
+    case v1::ClientFrame::kHello:
+      on_hello(std::move(*frame.mutable_hello()));
+      break;
+    case v1::ClientFrame::kCommand:
+      on_command(std::move(*frame.mutable_command()));
+      break;
+    case v1::ClientFrame::kCursor:
+      on_cursor(frame.cursor());
+      break;
+    case v1::ClientFrame::kFetch:
+      on_fetch(frame.fetch());
+      break;
+    case v1::ClientFrame::FRAME_NOT_SET:
+      break;
   }
 }
 
@@ -78,7 +87,9 @@ void session::on_disconnected() {
   if (!person_.empty()) hub_.leave(*this);
 }
 
-void session::on_written() { room_.cancel(); }
+void session::on_written() {
+  room_.cancel();
+}
 
 void session::on_deadline() {
   if (phase_ == phase::waiting_for_hello) {
@@ -103,7 +114,8 @@ void session::on_hello(v1::Hello hello) {
   if (!who) {
     hub_.metrics().refused_tokens.increment();
     runtime::log_info("token_refused", {{"session", id_}, {"reason", identity::name_of(who.error())}});
-    refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is refused: " + std::string(identity::name_of(who.error()))));
+    refuse({}, care::refuse(care::code::unauthenticated, "hello.token",
+                            "the token is refused: " + std::string(identity::name_of(who.error()))));
     end(v1::CLOSE_CODE_UNAUTHENTICATED);
     return;
   }
@@ -447,7 +459,8 @@ boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<
                                                   catch_up_page_bytes);
     if (phase_ != phase::open) break;
     if (!page || page->empty() || page->front().seq != from) {
-      runtime::log_error("catch_up_failed", {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
+      runtime::log_error("catch_up_failed",
+                         {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
       end(v1::CLOSE_CODE_INTERNAL);
       break;
     }

@@ -33,16 +33,16 @@ class transport {
 
 inline constexpr std::size_t max_records_per_person = 2'000;  ///< Records that one person's session follows.
 inline constexpr std::size_t max_resume_positions = 8'000;
-inline constexpr int max_bad_frames = 16;                     ///< Unreadable frames before the connection is closed.
-inline constexpr int max_fetches = 4;                         ///< FetchEntries of one session at a time.
+inline constexpr int max_bad_frames = 16;  ///< Unreadable frames before the connection is closed.
+inline constexpr int max_fetches = 4;      ///< FetchEntries of one session at a time.
 inline constexpr std::uint64_t max_fetch_entries = 1'001;
 inline constexpr std::size_t catch_up_page_bytes = 128 * 1024;
 
 /// A stream that a session follows.
 struct subscription {
   bool readable = false;
-  bool live = false;         ///< Everything up to next - 1 was handed over, and new entries are handed over at once.
-  std::uint64_t next = 1;    ///< The next seq that this device is owed.
+  bool live = false;            ///< Everything up to next - 1 was handed over, and new entries are handed over at once.
+  std::uint64_t next = 1;       ///< The next seq that this device is owed.
   std::uint64_t told_head = 0;  ///< The head that Welcome or `gained` named: CaughtUp is due there.
   bool caught_up_told = false;
 };
@@ -123,7 +123,8 @@ class session : public std::enable_shared_from_this<session> {
   void send_roster(const std::string& command_id, const std::string& patient_id, std::uint64_t since);
   void on_cursor(const v1::CursorUpdate& cursor);
   void on_fetch(const v1::FetchEntries& fetch);
-  boost::asio::awaitable<void> fetch(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host, v1::FetchEntries asked);
+  boost::asio::awaitable<void> fetch(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host,
+                                     v1::FetchEntries asked);
   void refuse(const std::string& id, care::refusal why);
   void audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code);
 

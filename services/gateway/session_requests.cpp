@@ -117,8 +117,8 @@ void session::on_cursor(const v1::CursorUpdate& cursor) {
   if (cursor.received() == 0 && cursor.displayed() == 0 && cursor.read() == 0) return;
   // What was shown or read was received.
   const auto received = std::max({cursor.received(), cursor.displayed(), cursor.read()});
-  hub_.cursors().move({at->host->key(), static_cast<store::stream_kind>(cursor.stream()), person_, device_, received, cursor.displayed(),
-                       cursor.read()});
+  hub_.cursors().move(
+      {at->host->key(), static_cast<store::stream_kind>(cursor.stream()), person_, device_, received, cursor.displayed(), cursor.read()});
 }
 
 void session::on_fetch(const v1::FetchEntries& asked) {
@@ -180,7 +180,8 @@ boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<ses
   fetched.set_request_id(asked.request_id());
   if (page) {
     for (const auto& stored : *page) {
-      if (!fetched.add_entries()->ParseFromArray(stored.bytes.data(), static_cast<int>(stored.bytes.size()))) page = make_error_code(store::errc::corrupt);
+      if (!fetched.add_entries()->ParseFromArray(stored.bytes.data(), static_cast<int>(stored.bytes.size())))
+        page = make_error_code(store::errc::corrupt);
       if (!page) break;
     }
   }

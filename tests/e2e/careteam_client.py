@@ -289,8 +289,9 @@ class Client:
         resume: a Client to go on from (its epoch, positions and what it holds), or {(patient, stream): seq}.
         Raises Closed when the server closes instead.
         """
+        token = token or server.token(person)
         self = await cls.open(server, person, form, device, **options)
-        await self.hello(token or server.token(person), resume, epoch, acting_role)
+        await self.hello(token, resume, epoch, acting_role)
         await self.until(lambda: self.welcome)
         if sync:
             await self.synced()
@@ -568,7 +569,7 @@ class Client:
             for waiting in self._answers.values():
                 for one in waiting:
                     if not one.done():
-                        one.set_exception(Closed(self.close_code, self))
+                        one.set_exception(self.fault or Closed(self.close_code, self))
                         one.exception()
             self._changed.notify_all()
         self.writer.close()
@@ -585,7 +586,10 @@ class Client:
         if "welcome" in frame:
             self._take_welcome(frame["welcome"])
         for one in frame.get("resets", []):
-            self._forget(one)
+            # Its entries follow from 1; the head that Welcome named is still what they must lead to.
+            for held in (self.base, self.chain):
+                held.pop(self._key(one), None)
+            self.log[self._key(one)] = []
             self.resets.append(one)
         for one in frame.get("revoked", []):
             self._forget(one)
@@ -600,7 +604,7 @@ class Client:
             self._take_entry(one, encoded[index] if encoded is not None else None)
         for one in frame.get("caughtUp", []):
             self.caught_up[self._key(one)] = number(one.get("seq"))
-            if self.head(*self._key(one)) != number(one.get("seq")):
+            if self.head(*self._key(one)) < number(one.get("seq")):  # More may stand in the same message: what came live behind it.
                 raise BrokenPromise(f"caught up at {one}, but held are {self.head(*self._key(one))}")
         for one in frame.get("presence", []):
             self.presence[one["personId"]] = one["state"]

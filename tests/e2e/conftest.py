@@ -1,6 +1,5 @@
-"""Fixtures: servers that end with the test, asyncio without a plugin, and the order in which the tests run."""
+"""Fixtures of the end-to-end tests. Tests may be coroutines; each runs on an event loop of its own, with a deadline."""
 import asyncio
-import functools
 import inspect
 import pathlib
 import sys
@@ -11,52 +10,32 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from server import Server  # noqa: E402
 
-TEST_LIMIT = 120.0  # Seconds for one test.
-
-
-def pytest_collection_modifyitems(items):
-    # What looks at everything that the other tests left behind runs last.
-    items.sort(key=lambda item: item.path.name == "test_zz_nothing_leaked.py")
+TEST_SECONDS = 40
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Runs `async def` tests, each on a loop of its own."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    test = functools.partial(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
-
-    async def limited():
-        await asyncio.wait_for(test(), TEST_LIMIT)
-
-    asyncio.run(limited())
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_SECONDS))
     return True
 
 
-@pytest.fixture
-def make_server():
-    """Makes servers (not started) that end with the test."""
-    made = []
-
-    def make(settings=None, **options):
-        made.append(Server(settings, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def demo(make_server):
-    """The demo's team, with the administrator adam, served."""
-    one = make_server()
-    one.import_demo()
-    one.enroll("adam", administrator=True)
-    return one.start()
-
-
 @pytest.fixture(params=["json", "proto"])
-def subprotocol(request):
+def form(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """A server with the demo team; one for all tests of a module."""
+    with Server(demo=True, settings={"limits.stat_per_hour": 1000, "redis.presence_lease_ms": 1000, "redis.presence_refresh_ms": 200}) as server:
+        yield server.start()
+
+
+@pytest.fixture
+def fresh():
+    """A server with the demo team, for one test alone."""
+    with Server(demo=True, settings={"limits.stat_per_hour": 1000, "redis.presence_lease_ms": 1000, "redis.presence_refresh_ms": 200}) as server:
+        yield server.start()

@@ -1,13 +1,20 @@
-"""The product's messages in Python and what these tests need of their encoding. The generated code is that of tests/e2e."""
+"""The product's messages in Python, generated from proto/ when the tests start, and what these tests need of their encoding."""
+import os
 import pathlib
+import struct
+import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
 
-from careteam_client import encode_frame  # noqa: E402, F401
+_generated = tempfile.TemporaryDirectory(prefix="careteam-proto-")  # Removed at the end, with this object.
+subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={_generated.name}",
+                *(f"careteam/v1/{name}.proto" for name in ("wire", "commands", "entries", "model"))], check=True)
+sys.path.insert(0, _generated.name)
+
 from careteam.v1 import entries_pb2, wire_pb2  # noqa: E402
 
 ClientFrame = wire_pb2.ClientFrame
@@ -15,6 +22,7 @@ Entry = entries_pb2.Entry
 Welcome, Committed, Refused, Reset, PresenceState = (
     getattr(wire_pb2, name) for name in ("Welcome", "Committed", "Refused", "Reset", "PresenceState"))
 SHARED, CLINICAL, SUPPORT, AUDIT = 1, 2, 3, 4
+UNKNOWN, OFFLINE, ONLINE = 1, 2, 3  # PresenceState.State
 NO_CHAIN = bytes(32)
 
 # google.rpc.Code: the refusals after which the same command may be sent again.
@@ -28,6 +36,20 @@ def uuid7(randbits):
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))
+
+
+def encode_frame(opcode, payload):
+    """A client's WebSocket frame (RFC 6455): whole, masked."""
+    size = len(payload)
+    if size < 126:
+        head = bytes([0x80 | opcode, 0x80 | size])
+    elif size < 65536:
+        head = bytes([0x80 | opcode, 0x80 | 126]) + struct.pack(">H", size)
+    else:
+        head = bytes([0x80 | opcode, 0x80 | 127]) + struct.pack(">Q", size)
+    key = os.urandom(4)
+    stretched = (key * (size // 4 + 1))[:size]
+    return head + key + (int.from_bytes(payload, "big") ^ int.from_bytes(stretched, "big")).to_bytes(size, "big")
 
 
 def fields_of(message):

@@ -431,6 +431,12 @@ TEST_P(conformance_death, a_seq_that_does_not_follow_is_a_bug) {
   EXPECT_DEATH(append(request("patient/rosa").entry(shared, 2, "a")), "seq follows");
 }
 
+TEST_P(conformance_death, a_command_twice_in_one_request_is_a_bug) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(append(request("patient/rosa").entry(shared, 1, "a").command("ana", 1, shared, 1).command("ana", 1, shared, 1)),
+               "carries a command once");
+}
+
 INSTANTIATE_TEST_SUITE_P(all, conformance, testing::ValuesIn(kinds_of_store()), [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(all, conformance_death, testing::ValuesIn(kinds_of_store()), [](const auto& each) { return each.param.name; });
 
