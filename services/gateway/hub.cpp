@@ -58,7 +58,7 @@ void hub::audience_changed(coordination::record_host& host) {
     if (sessions == by_person_.end()) continue;
     const auto connected = sessions->second;
     for (session* one : connected) {
-      if (one->opened() && !one->find_attachment(host.patient_id())) one->follow(host.shared_from_this());
+      if (!one->find_attachment(host.patient_id())) one->follow(host.shared_from_this());
     }
   }
 }

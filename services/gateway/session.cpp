@@ -357,6 +357,12 @@ void session::welcome() {
   resume_.clear();
   loaded_cursors_.clear();
   start_catch_up();
+  for (const auto& host : std::exchange(joined_meanwhile_, {})) {
+    host->when_settled([weak = weak_from_this(), host](boost::system::error_code failed) {
+      const auto self = weak.lock();
+      if (!failed && self && !self->find_attachment(host->patient_id())) self->follow(host);
+    });
+  }
 }
 
 // --- delivery ---
@@ -555,6 +561,11 @@ void session::reconsider(attachment& at) {
 }
 
 void session::follow(const std::shared_ptr<coordination::record_host>& host) {
+  if (phase_ == phase::opening) {  // Joined after the list of records was read: looked at again after Welcome.
+    joined_meanwhile_.push_back(host);
+    return;
+  }
+  if (phase_ != phase::open) return;
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
   if (streams.empty()) return;
   attachment& at = *make_attachment(host);

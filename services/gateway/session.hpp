@@ -147,6 +147,7 @@ class session : public std::enable_shared_from_this<session> {
   std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
   bool epoch_matches_ = true;
   std::map<std::pair<store::record_key, store::stream_kind>, store::cursor> loaded_cursors_;
+  std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile_;
   std::size_t opening_left_ = 0;
   bool opening_failed_ = false;
   int bad_frames_ = 0;

@@ -110,12 +110,13 @@ def bad_tokens(server):
         make_key(folder / "foreign.jwk", folder / "foreign-jwks.json")
         # The right key under a name that looks like a path: signed well, and still unknown.
         (folder / "path.jwk").write_text(json.dumps(json.loads((folder / "key.jwk").read_text()) | {"kid": "../../etc/passwd"}))
+        (folder / "path.jwk").chmod(0o600)
     return {
         "none": forged(good, header={"alg": "none"}, signature=""), "nOnE": forged(good, header={"alg": "nOnE", "kid": "key-1"}),
         "HS256": forged(good, header={"alg": "HS256", "kid": "key-1"}), "payload": forged(good, payload={**claims, "sub": "nina"}),
         "empty signature": forged(good, signature=""), "zero signature": forged(good, signature="A" * 86), "two parts": good.rsplit(".", 1)[0],
         "four parts": good + ".x", "foreign key": server.token("rosa", key=folder / "foreign.jwk"), "issuer": server.token("rosa", issuer="https://evil.example.org"),
-        "audience": server.token("rosa", audience="billing"), "kid": server.token("rosa", key=folder / "path.jwk"),
+        "audience": server.token("rosa", audience="billing"), "kid": server.token("rosa", key=folder / "path.jwk", kid="../../etc/passwd"),
         "jku": forged(good, header={"alg": "ES256", "kid": "key-1", "jku": "http://127.0.0.1:1/jwks"}), "large": good + "A" * 60_000, "padding": good + "="}
 
 

@@ -136,7 +136,7 @@ async def test_who_joins_in_the_very_moment_of_the_connection_has_access(ward, f
     rao = await Client.connect(ward, "rao", form)
     version = int((await rao.roster("pat"))["rosterVersion"])
     missed, kept = [], []
-    for turn in range(25):
+    for turn in range(40):
         add = {"addMember": {"expectedRosterVersion": str(version), "personId": "tess", "role": "ROLE_PHARMACIST"}}
         tess, added = await asyncio.gather(Client.connect(ward, "tess", form, device=f"d-{turn}", sync=False), rao.command("pat", add))
         assert added.ok

@@ -236,3 +236,61 @@ async def test_a_renewal_with_a_bad_or_foreign_token_ends_the_connection(ward, f
         await nina.hello(token)
         assert await nina.closed() == BAD_TOKEN
         assert nina.refused[-1]["code"] == UNAUTHENTICATED and nina.refused[-1]["field"] == "hello.token"
+
+
+async def fill(client, count, bytes_each):
+    """A long history: texts of this length, all of them committed."""
+    waiting = []
+    for number in range(count):
+        frame, command_id = client.command_frame(
+            "pat", {"postMessage": {"stream": "STREAM_CLINICAL", "content": {"text": f"long history {number} ".ljust(bytes_each, ".")}}})
+        waiting.append(client.expect(command_id))
+        await client.send_payload(client.encode(frame))
+        if len(waiting) >= 20:
+            assert (await client.answer(waiting.pop(0))).ok
+    for one in waiting:
+        assert (await client.answer(one)).ok
+
+
+async def slow_reader(ward, person, form):
+    """Says Hello and reads nothing: what it is owed waits in the server and in the kernel."""
+    reader = await Client.open(ward, person, form, device="slow", receive_buffer=4096, limit=4096, read=False)
+    before = ward.metrics()["careteam_deliveries_total"]
+    await reader.hello(ward.token(person))
+    seen = -1
+    while ward.metrics()["careteam_deliveries_total"] != seen or seen == before:  # Until the server, too, waits.
+        seen = ward.metrics()["careteam_deliveries_total"]
+        await asyncio.to_thread(ward.admin, "/livez")
+    return reader
+
+
+async def test_a_slow_reader_loses_a_stream_in_the_middle_of_its_history(ward, form):
+    """12 MB are owed to somebody who does not read when the membership ends: what follows the revocation holds nothing of the stream."""
+    rao = await Client.connect(ward, "rao", "proto")
+    await fill(rao, 900, 14_000)
+    nina = await slow_reader(ward, "nina", form)
+    assert (await end_member(rao, "nina", "ROLE_ONCOLOGY_NURSE")).ok
+    nina.start_reading()
+    await nina.until(lambda: len(nina.revoked) == 3, 20)
+    await nina.fence()  # The client fails on any entry of a stream that was revoked.
+    told = sum(1 for message in nina.messages for _ in message.get("entries", ()))
+    assert told < 900
+    await nina.close()
+    await rao.close()
+
+
+async def test_a_suspended_slow_reader_is_written_nothing_more(ward, form):
+    """What waits in the server for a suspended person is not handed over when they read on: access ends now, not when the queue is empty."""
+    adam = await Client.connect(ward, "adam", form)
+    rao = await Client.connect(ward, "rao", "proto")
+    await fill(rao, 900, 14_000)
+    nina = await slow_reader(ward, "nina", form)
+    assert (await adam.command("", {"suspendPerson": {"personId": "nina", "reason": "left the hospital today"}})).ok
+    await adam.fence()
+    before = ward.metrics()["careteam_messages_sent_total"]
+    nina.start_reading()
+    await nina.closed(20)
+    after = ward.metrics()["careteam_messages_sent_total"]
+    assert after - before <= 1  # The message that was being written.
+    await rao.close()
+    await adam.close()

@@ -220,6 +220,9 @@ def _check_commands(who, one, logs, seen, wrong):
         if kind == "acknowledged":
             if seq == 0:
                 continue  # It had been acknowledged before.
+            if (patient, stream) not in logs or seq > logs[patient, stream].head:
+                wrong.append(f"{who}: the acknowledgement {command_id} at {patient} {stream} {seq} is lost")
+                continue
             entry = Entry.FromString(logs[patient, stream].entries[seq - 1])
             if entry.author.person_id != one["member"].person or entry.message_acknowledged.seq != target:
                 wrong.append(f"{who}: the acknowledgement {command_id} is not at {patient} {stream} {seq}")

@@ -82,6 +82,8 @@ def json_link(chain, entry):
 
 
 class Device:
+    early_commands = 0.3  # How often commands do not wait for Welcome.
+
     def __init__(self, member, port, token, seed, keep=False):
         self.member, self.port, self.token, self.keep = member, port, token, keep
         self.rng = random.Random(f"{seed}/{member.person}/{member.device}")
@@ -189,7 +191,7 @@ class Device:
         if where == "hello":
             await self._send(hello[: cut.bytes % len(hello)])
             return
-        if self.rng.random() < 0.3:  # Commands need not wait for Welcome.
+        if self.rng.random() < self.early_commands:
             await self._send(hello + self._commands(where, cut))
             if where == "command":
                 return
@@ -249,7 +251,7 @@ class Device:
             out += frame
         if not cut:
             return out
-        self._new_wanted = self.rng.choice((0, 0, 0, 1, 1, 2))
+        self._new_wanted = self.rng.choice((0, 1, 1, 2))
         out += self._new_commands()
         if where == "command":
             command_id, frame = self._new_command()
