@@ -1,5 +1,7 @@
 #include "redis/presence_view.hpp"
 
+#include <utility>
+
 #include <algorithm>
 
 namespace careteam::redis {

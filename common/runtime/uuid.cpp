@@ -50,7 +50,7 @@ std::optional<uuid_bytes> parse_uuid7(std::string_view text) noexcept {
 }
 
 std::array<char, uuid_text_size> format_uuid(const uuid_bytes& id) noexcept {
-  std::array<char, uuid_text_size> text;
+  std::array<char, uuid_text_size> text{};
   text.fill('-');
   for (std::size_t i = 0; i < id.size(); ++i) {
     text[byte_places[i]] = digits[id[i] >> 4];

@@ -133,7 +133,7 @@ class query {
   template <class Array>
   std::optional<Array> fixed(int column) const {
     const auto stored = bytes(column);
-    Array value;
+    Array value{};
     if (stored.size() != value.size()) return std::nullopt;
     std::copy(stored.begin(), stored.end(), value.begin());
     return value;

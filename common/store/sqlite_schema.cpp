@@ -146,7 +146,7 @@ void create_schema(sqlite_connection& connection, const std::string& path) {
 }
 
 std::string random_epoch() {
-  std::array<unsigned char, 16> random;
+  std::array<unsigned char, 16> random{};
   require(RAND_bytes(random.data(), static_cast<int>(random.size())) == 1, "the system has random numbers");
   std::string epoch;
   for (const unsigned char byte : random) {

@@ -143,7 +143,7 @@ class server {
         tokens_(keys_, {settings.identity.issuer, settings.identity.audience, settings.identity.clock_skew}),
         store_(store::open_sqlite(loop.get_executor(), store_options(settings))),
         hosts_({loop.get_executor(), *store_, clock_, people_, coordination::host_metrics::in(metrics_), settings.store.snapshot_every,
-                static_cast<std::uint32_t>(settings.limits.stat_per_hour), nullptr}),
+                static_cast<std::uint32_t>(settings.limits.stat_per_hour), settings.limits.wrong_patient_window, nullptr}),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
                  [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),

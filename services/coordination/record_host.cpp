@@ -295,15 +295,25 @@ void record_host::decide_all(batch& work) {
       }
       continue;
     }
+    if (auto token = confirmation_needed(one, now); !token.empty()) {
+      auto why = care::refuse(care::code::failed_precondition, "confirmPatient",
+                              "your last message, moments ago, was about another patient: confirm that you mean this one");
+      why.confirm_token = std::move(token);
+      work.refusals.push_back({i, std::move(why)});
+      in_batch.erase(key);
+      continue;
+    }
     const bool stat = one.command.post_message().priority() == v1::PRIORITY_STAT;
     care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour};
     if (stat) with.stat_in_last_hour = environment_.directory.stat_in_last_hour(one.who.person_id, now);
     auto decided = care::decide(state_, one.command, one.who, with);
     if (!decided) {
-      work.refusals.push_back({i, std::move(decided.error())});
+      work.refusals.push_back({i, decided.error()});
+      in_batch.erase(key);  // The same command a second time is decided by itself, and refused the same.
       continue;
     }
     if (stat) environment_.directory.note_stat(one.who.person_id, now);
+    if (one.command.has_post_message()) environment_.directory.note_post(one.who.person_id, patient_id_, now);
     care::place where;
     for (const auto& entry : *decided) {
       if (where.seq != 0) break;
@@ -317,6 +327,13 @@ void record_host::decide_all(batch& work) {
     care::stamp(state_, entries.entries, entries.author, now);
     add_entries(work, entries.entries);
   }
+}
+
+// Here, behind the look-up of the command's id: a message that is sent again gets its first answer, whatever was said elsewhere meanwhile.
+std::string record_host::confirmation_needed(const submission& what, care::instant now) {
+  if (!what.command.has_post_message() || !care::is_staff(state_.team, what.who.person_id, now)) return {};
+  return environment_.directory.confirmation_needed(what.who.person_id, patient_id_, what.command.confirm_patient(),
+                                                    environment_.wrong_patient_window, now);
 }
 
 void record_host::add_entries(batch& work, care::facts& entries) {

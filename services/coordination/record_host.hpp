@@ -82,6 +82,7 @@ struct host_environment {
   host_metrics metrics;
   std::uint64_t snapshot_every = 256;
   std::uint32_t stat_per_hour = 5;
+  std::chrono::milliseconds wrong_patient_window{60'000};
   commit_listener* listener = nullptr;
 };
 
@@ -138,6 +139,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   boost::asio::awaitable<bool> commit(batch& work);
   boost::asio::awaitable<void> answer_refused(batch& work);
   void decide_all(batch& work);
+  std::string confirmation_needed(const submission& what, care::instant now);
   void add_entries(batch& work, care::facts& entries);
   void finish(batch& work, const store::committed& done);
   void remember(const submission& what, care::place where);

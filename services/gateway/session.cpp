@@ -74,6 +74,7 @@ void session::end(v1::CloseCode code) {
   if (phase_ == phase::ended) return;
   phase_ = phase::ended;
   room_.cancel();
+  if (code == v1::CLOSE_CODE_SUSPENDED) outbox_.clear();  // Whoever has no access is given nothing that still waits.
   if (transport_) transport_->close(code);
 }
 
@@ -201,6 +202,10 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     attach(hub_.hosts().find_or_make(record.substr(prefix.size())));
   }
   attach(hub_.hosts().find_or_make({}));
+  opened_one({});
+}
+
+boost::asio::awaitable<void> session::finish_opening([[maybe_unused]] std::shared_ptr<session> self) {
   std::vector<std::shared_ptr<coordination::record_host>> unknown;
   for (const auto& at : attachments_) {
     if (!hub_.receipts_known(*at->host)) unknown.push_back(at->host);
@@ -209,7 +214,7 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     auto receipts = co_await hub_.store().receipts_of(host->key());
     if (receipts) hub_.know_receipts(*host, *receipts);
   }
-  opened_one({});
+  if (phase_ == phase::opening) welcome();
 }
 
 void session::attach(std::shared_ptr<coordination::record_host> host) {
@@ -295,7 +300,9 @@ void session::opened_one(boost::system::error_code failed) {
     end(v1::CLOSE_CODE_INTERNAL);
     return;
   }
-  welcome();
+  boost::asio::co_spawn(hub_.executor(), finish_opening(shared_from_this()), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
 }
 
 v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const {
@@ -571,6 +578,7 @@ void session::follow(const std::shared_ptr<coordination::record_host>& host) {
   attachment& at = *make_attachment(host);
   gain(at, streams);
   hub_.tell_presence(*this, at);
+  hub_.tell_receipts(*this, at);
 }
 
 void session::release(attachment& at) {

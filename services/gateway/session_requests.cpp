@@ -36,33 +36,16 @@ void session::on_command(v1::Command command) {
     refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be empty for this command"));
     return;
   }
-  if (command.has_post_message()) {
-    const attachment* at = find_attachment(command.patient_id());
-    if (at && at->staff) {
-      auto token = hub_.directory().confirmation_needed(person_, command.patient_id(), command.confirm_patient(),
-                                                        hub_.settings().limits.wrong_patient_window, hub_.instant());
-      if (!token.empty()) {
-        auto why = care::refuse(care::code::failed_precondition, "confirmPatient",
-                                "your last message, moments ago, was about another patient: confirm that you mean this one");
-        why.confirm_token = std::move(token);
-        refuse(command.command_id(), std::move(why));
-        return;
-      }
-    }
-  }
   coordination::submission what;
   what.who = {person_, acting_role_, false};
   what.id = *id;
   what.digest = coordination::digest_of(command);
   what.command = std::move(command);
-  what.answer = [weak = weak_from_this(), &directory = hub_.directory(), &clock = hub_.hosts().environment().clock](
-                    const coordination::submission& asked, coordination::command_answer given) {
-    if (given.result && !given.entries.empty() && asked.command.has_post_message()) {
-      directory.note_post(asked.who.person_id, asked.command.patient_id(), std::chrono::floor<std::chrono::microseconds>(clock.now()));
-    }
+  what.answer = [weak = weak_from_this()](const coordination::submission& asked, coordination::command_answer given) {
     if (const auto self = weak.lock()) self->answer(asked, std::move(given));
   };
-  hub_.hosts().find_or_make(what.command.patient_id())->submit(std::move(what));
+  const auto host = hub_.hosts().find_or_make(what.command.patient_id());
+  host->submit(std::move(what));
 }
 
 void session::answer(const coordination::submission& what, coordination::command_answer given) {
@@ -73,7 +56,7 @@ void session::answer(const coordination::submission& what, coordination::command
       const auto stream = command.has_post_message() ? command.post_message().stream() : v1::STREAM_UNSPECIFIED;
       audit_refusal(command.patient_id(), std::string(care::action_name(command.action_case())), stream, code);
     }
-    refuse(command.command_id(), std::move(given.result.error()));
+    refuse(command.command_id(), given.result.error());
     return;
   }
   v1::Committed committed;

@@ -193,8 +193,12 @@ class Server:
         self.process = None
         self.port = self.admin_port = self.epoch = None
         self._lines = []
-        if demo:
-            self.import_demo()
+        try:
+            if demo:
+                self.import_demo()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def store_path(self):

@@ -166,3 +166,16 @@ async def test_what_happened_survives_a_restart(fresh, form):
         assert not again.resets and again.texts("rosa", "clinical")[-1] == "Still here after the restart"
         repeated = await again.post("rosa", "clinical", "Still here after the restart", command_id=answer.raw["commandId"])
         assert repeated == answer
+
+
+async def test_receipts_survive_a_restart(fresh, form):
+    """Who connects first after a restart learns how far the others had come, as everybody who connects later does."""
+    async with await Client.connect(fresh, "rao", form) as rao, await Client.connect(fresh, "claire", form) as claire:
+        await claire.cursor("rosa", "clinical", displayed=1, read=1)
+        await rao.until(lambda: [one for one in rao.receipts if one["personId"] == "claire"])
+        before = rao.receipts
+    fresh.restart()
+    for turn in ("first", "second"):
+        async with await Client.connect(fresh, "rao", form) as rao:
+            await rao.fence()
+            assert rao.receipts == before, f"the {turn} connection after the restart"

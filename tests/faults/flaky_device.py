@@ -95,7 +95,8 @@ class Device:
         self.faults = []
         self.counts = collections.Counter()
         self.presence = {}
-        self._remembered = {}  # command_id -> (frame, stream, seq)
+        self._remembered = {}  # command_id -> frame
+        self._places = {}      # command_id -> (stream, seq), of every committed command
         self._about = {}       # command_id -> (kind, target seq), for pending and remembered ones
         self._others_post = {}
         self._own_post = {}
@@ -245,7 +246,7 @@ class Device:
             command_id = self.rng.choice(list(self._remembered))
             self._note_sent(command_id)
             self.counts["repeated"] += 1
-            out += self._remembered[command_id][0]
+            out += self._remembered[command_id]
         for command_id, frame in self.pending.items():
             self._note_sent(command_id)
             out += frame
@@ -425,20 +426,22 @@ class Device:
 
     def _take_committed(self, command_id, patient, stream, seq):
         self._answered(command_id)
-        before = self._remembered.get(command_id)
+        before = self._places.get(command_id)
         if before:
-            if before[1:] != (stream, seq):
-                self.fault(f"command {command_id} was answered with {stream} {seq} and before with {before[1:]}")
+            if before != (stream, seq):
+                self.fault(f"command {command_id} was answered with {stream} {seq} and before with {before}")
             return
         frame = self.pending.pop(command_id, None)
         if frame is None:
-            self.fault(f"an answer to {command_id}, which was not asked")
+            known = "it was refused before" if any(one == command_id for one, _ in self.refused) else "it was not asked"
+            self.fault(f"command {command_id} is committed at {stream} {seq}, but {known}")
             return
         kind, target = self._about.pop(command_id)
         self.committed.append((command_id, kind, patient, stream, seq, target))
         if kind == "posted":
             self._own_post[stream] = seq
-        self._remembered[command_id] = (frame, stream, seq)
+        self._places[command_id] = (stream, seq)
+        self._remembered[command_id] = frame
         if len(self._remembered) > REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
         self._new_wanted += self.rng.random() < self._pace
@@ -454,7 +457,7 @@ class Device:
         if code in RETRYABLE:
             self._send_again_soon(command_id, self._socket)
             return
-        if command_id in self._remembered:
+        if command_id in self._places:
             self.fault(f"command {command_id} was committed and later refused with {code} {field}")
             return
         self.pending.pop(command_id, None)

@@ -15,6 +15,7 @@ ROOMS = 2
 KNOWN_AGAIN_SECONDS = 30.0  # As promised.
 UNKNOWN_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
+POSTS = 10  # Beside what the crowd does.
 STEADY = "social-0"  # Not in the crowd: is there all the time.
 UNKNOWN, OFFLINE, ONLINE = PresenceState.STATE_UNKNOWN, PresenceState.STATE_OFFLINE, PresenceState.STATE_ONLINE
 
@@ -88,7 +89,7 @@ class Trial:
         self.house.check_running()
         totals = account(self.house, self.rooms, [*results, *posted], self.seed)
         print(dict(totals))
-        assert totals["committed"] > 50
+        assert totals["committed"] > POSTS * 2
         self.house.stop()
         self.house.check_store()
 
@@ -114,7 +115,8 @@ class Trial:
         print(f"{name}: unknown after {took:.1f} s")
         status, text = self.house.readiness()
         assert status == 200 and "redis unreachable: presence is unknown" in text, (status, text)
-        self.posted.append(await post(self.house, self.seed, f"without-{name}"))
+        for number in range(POSTS):
+            self.posted.append(await post(self.house, self.seed, f"without-{name}-{number}"))
         newcomer = Watcher(self.house, "nurse-0", f"newcomer-{name}", self.seed)
         async with connected(newcomer):
             await newcomer.sees(STEADY, UNKNOWN, ANSWER_SECONDS)
@@ -124,7 +126,8 @@ class Trial:
         print(f"{name}: known again after {took:.1f} s")
         status, text = self.house.readiness()
         assert status == 200 and "redis ok" in text, (status, text)
-        self.posted.append(await post(self.house, self.seed, f"with-{name}"))
+        for number in range(POSTS):
+            self.posted.append(await post(self.house, self.seed, f"with-{name}-{number}"))
 
 
 @pytest.fixture(autouse=True)
