@@ -297,6 +297,7 @@ presence::step presence::publish_changes() {
   if (add.size() > 2) commands.push_back(std::move(add));
   commands.push_back({"PEXPIRE", people_key_, lease_ms()});
   std::vector<std::string> again;  // Only needed when Redis is too busy to take it.
+  again.reserve(changes.size());
   for (const auto& change : changes) again.push_back(change.person);
   commands.push_back({"PUBLISH", channel_, message(presence_kind::changes, std::move(changes))});
   const auto answer = co_await redis_.execute_transaction(std::move(commands));

@@ -214,13 +214,14 @@ class document_reader {
       if (one.section == section_name) here.push_back(one.key);
     }
     for (const auto& [key, node] : section) {
-      if (std::find(here.begin(), here.end(), key.str()) != here.end()) continue;
-      std::string message = std::string(section_name) + "." + printable(key.str(), max_quoted_bytes) + " is no setting";
-      const auto elsewhere = std::find_if(settings().begin(), settings().end(), [&](const setting& one) { return one.key == key.str(); });
+      const std::string_view word = key.str();
+      if (std::find(here.begin(), here.end(), word) != here.end()) continue;
+      std::string message = std::string(section_name) + "." + printable(word, max_quoted_bytes) + " is no setting";
+      const auto elsewhere = std::find_if(settings().begin(), settings().end(), [&](const setting& one) { return one.key == word; });
       if (elsewhere != settings().end()) {
         message += "; it belongs in [" + std::string(elsewhere->section) + "]";
       } else {
-        message += hint(key.str(), here);
+        message += hint(word, here);
       }
       return at(key.source().begin, std::move(message));
     }

@@ -183,7 +183,9 @@ std::string_view metrics_registry::name_of(family_type type) noexcept {
 
 std::string metrics_registry::exposition() const {
   std::string text;
-  for (const auto& [name, metric] : families_) {
+  for (const auto& entry : families_) {
+    const auto& name = entry.first;
+    const auto& metric = entry.second;
     text.append("# HELP ").append(name).append(" ").append(escaped_help(metric.help)).append("\n");
     text.append("# TYPE ").append(name).append(" ").append(name_of(metric.type)).append("\n");
     for (const series& member : metric.members) {

@@ -42,6 +42,7 @@ constexpr std::int64_t kibibyte = 1024;
 constexpr std::int64_t mebibyte = 1024 * kibibyte;
 constexpr std::int64_t gibibyte = 1024 * mebibyte;
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): names of members cannot stand in parentheses.
 #define CARETEAM_FIELD(section, name) \
   [](config & all) -> auto& {         \
     return all.section.name;          \

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "store/contract.hpp"
 
@@ -59,7 +60,7 @@ std::string owner_of(int file) {
   if (error == ENOENT || error == ENOTDIR) {
     throw open_error(open_failure::missing, "the folder of store " + path + " does not exist: create it or correct the path");
   }
-  throw open_error(open_failure::unreadable, "store " + path + " cannot be opened: " + std::strerror(error));
+  throw open_error(open_failure::unreadable, "store " + path + " cannot be opened: " + std::generic_category().message(error));
 }
 
 }  // namespace

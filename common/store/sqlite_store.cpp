@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <atomic>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
@@ -142,6 +143,7 @@ class core : public std::enable_shared_from_this<core> {
   /// False when it is being closed, or is closed, already.
   bool begin_closing() noexcept { return !std::exchange(closing_, true); }
   const std::string& epoch() const noexcept { return epoch_; }
+  std::uint64_t transactions() const noexcept { return transactions_.load(std::memory_order_relaxed); }
 
   void collect(std::shared_ptr<write_job> job) { collected_writes_.push_back(std::move(job)), flush_later(); }
   void collect(std::shared_ptr<read_job> job) { collected_reads_.push_back(std::move(job)), flush_later(); }
@@ -195,6 +197,7 @@ class core : public std::enable_shared_from_this<core> {
   work_queue<read_job> reads_;
   std::shared_ptr<job> end_of_writer_;
   std::shared_ptr<job> end_of_reader_;
+  std::atomic<std::uint64_t> transactions_{0};
 
   // Used by the threads. The lock goes last.
   std::unique_ptr<store_lock> lock_;
@@ -367,7 +370,10 @@ void core::write_together(work_queue<write_job>::jobs& jobs) {
     if (writer_->failed()) break;
     job->run(*writer_);
   }
-  if (writer_->commit()) return answer(jobs);
+  if (writer_->commit()) {
+    transactions_.fetch_add(1, std::memory_order_relaxed);
+    return answer(jobs);
+  }
   const errc reason = write_connection_.reason();
   report_failure(write_connection_);
   write_connection_.clear_failure();
@@ -486,6 +492,7 @@ class sqlite_store final : public record_store {
   ~sqlite_store() override { core_->stop(); }
 
   const std::string& epoch() const noexcept override { return epoch_; }
+  std::uint64_t transactions() const noexcept override { return core_->transactions(); }
 
   asio::awaitable<result<append_result>> append(std::vector<record_append> records) override {
     return ask(core_, std::make_shared<append_job>(std::move(records)));

@@ -148,6 +148,9 @@ class record_store {
   /// The store's incarnation: random at creation, new after a restore.
   virtual const std::string& epoch() const noexcept = 0;
 
+  /// Transactions committed by this object so far; each holds what any number of callers asked for. For the operator.
+  virtual std::uint64_t transactions() const noexcept = 0;
+
   /// Appends to one or several records: all or nothing, durable when it answers `committed`.
   virtual boost::asio::awaitable<result<append_result>> append(std::vector<record_append> records) = 0;
 

@@ -164,7 +164,7 @@ struct fhir_reader::state {
 
   outcome map(const json::value& document, std::string where, unit_form form) {
     unit_failure failure;
-    fhir_resources resources(failure);
+    fhir_resources resources;
     import_tally counts;
     gather(fhir_node(&document, {}, &failure), resources, counts);
     import_unit unit{where, {}};

@@ -169,7 +169,7 @@ std::string hours_of(const fhir_node& available_times) {
     if (slot["allDay"].flag().value_or(false)) {
       append_word(line, "all day");
     } else if (!start.empty() && !end.empty()) {
-      append_word(line, start + '-' + end);
+      append_word(line, std::string(start).append("-").append(end));
     }
     if (line.empty()) continue;
     if (!hours.empty()) hours += "; ";

@@ -34,11 +34,9 @@ struct fhir_target {
   std::string trouble;                      ///< Why there is neither a resource nor an id.
 };
 
-/// All resources of a unit, by key, fullUrl and identifier. Refers to the JSON and the failure, which must outlive it.
+/// All resources of a unit, by key, fullUrl and identifier. Refers to the JSON, which must outlive it.
 class fhir_resources {
  public:
-  explicit fhir_resources(unit_failure& failure) : failure_(&failure) {}
-
   /// Adds a resource and what it contains. Fails the unit if it is not a resource, has no usable id, or is there already.
   void add(const fhir_node& body, const std::string& full_url);
 
@@ -57,7 +55,6 @@ class fhir_resources {
   void follow_literal(const std::string& text, const fhir_resource& from, fhir_target& target) const;
   void follow_identifier(const std::string& type, const std::string& identifier, fhir_target& target) const;
 
-  unit_failure* failure_;
   std::deque<fhir_resource> all_;  // A deque: pointers into it stay.
   std::vector<const fhir_resource*> top_, contained_;
   std::unordered_map<std::string, const fhir_resource*> by_key_, by_full_url_;

@@ -157,6 +157,8 @@ class server {
                                 [this] { return static_cast<double>(hosts_.size()); });
     metrics_.add_callback_gauge("careteam_presence_known", "1: presence is known; 0: Redis cannot be reached.",
                                 [this] { return presence_ && presence_->known() ? 1.0 : 0.0; });
+    metrics_.add_callback_counter("careteam_store_transactions_total", "Transactions of the store, each of many commands when it is busy.",
+                                  [this] { return store_->transactions(); });
     metrics_.add_callback_counter("careteam_log_lines_lost_total", "Log lines that could not be written.", runtime::lost_log_lines);
   }
 

@@ -1,7 +1,6 @@
 #include "gateway/admin_port.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -45,26 +44,19 @@ http::response<http::string_body> answer_to(const http::request<http::empty_body
 
 asio::awaitable<void> serve_admin(loop_socket accepted, const admin_page& page) {
   constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-  asio::steady_timer deadline(accepted.get_executor(), request_deadline);
-  // Weakly: a deadline that has passed already may run after this coroutine has ended.
-  auto socket = std::make_shared<loop_socket>(std::move(accepted));
-  deadline.async_wait([weak = std::weak_ptr(socket)](boost::system::error_code cancelled) {
-    const auto late = weak.lock();
-    boost::system::error_code ignored;
-    if (!cancelled && late) late->close(ignored);
-  });
+  timed_socket socket(std::move(accepted), request_deadline);
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
   parser.header_limit(max_admin_header_bytes);
   parser.body_limit(0);
-  const auto [failed, size] = co_await http::async_read_header(*socket, buffer, parser, no_throw);
+  const auto [failed, size] = co_await http::async_read_header(socket.get(), buffer, parser, no_throw);
   if (!failed) {
     auto answer = answer_to(parser.get(), page);
-    (void)co_await http::async_write(*socket, answer, no_throw);
+    (void)co_await http::async_write(socket.get(), answer, no_throw);
   }
-  deadline.cancel();
+  socket.in_time();
   boost::system::error_code ignored;
-  socket->shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  socket.get().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
 }
 
 }  // namespace careteam::gateway

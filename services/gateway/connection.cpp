@@ -136,27 +136,19 @@ asio::awaitable<void> refuse_request(loop_socket& socket, http::response<http::s
 asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   error_code ignored;
   accepted.set_option(asio::ip::tcp::no_delay(true), ignored);
-  asio::steady_timer deadline(accepted.get_executor(), the_hub.settings().server.handshake_timeout);
-  // Weakly: a deadline that has passed already may run after this coroutine has ended.
-  auto socket = std::make_shared<loop_socket>(std::move(accepted));
-  deadline.async_wait([weak = std::weak_ptr(socket)](error_code cancelled) {
-    const auto late = weak.lock();
-    error_code unused;
-    if (!cancelled && late) late->close(unused);
-  });
-
+  timed_socket socket(std::move(accepted), the_hub.settings().server.handshake_timeout);
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
   parser.header_limit(max_header_bytes);
   parser.body_limit(0);
-  const auto [failed, size] = co_await http::async_read_header(*socket, buffer, parser, no_throw);
+  const auto [failed, size] = co_await http::async_read_header(socket.get(), buffer, parser, no_throw);
   if (failed) {
-    deadline.cancel();
+    socket.in_time();
     the_hub.metrics().refused_upgrades.increment();
     if (failed == http::error::header_limit || failed == http::error::bad_version ||
         failed.category() == http::make_error_code(http::error::bad_method).category()) {
       auto answer = bad_request_answer(failed == http::error::header_limit);
-      co_await refuse_request(*socket, std::move(answer));
+      co_await refuse_request(socket.get(), std::move(answer));
     }
     co_return;
   }
@@ -164,13 +156,13 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   auto refusal = check_upgrade(parser.get(), the_hub.settings().server.allowed_origins, buffer.size() > 0, form);
   if (!refusal && the_hub.session_count() >= the_hub.settings().server.max_connections) refusal = too_many_answer();
   if (refusal) {
-    deadline.cancel();
+    socket.in_time();
     the_hub.metrics().refused_upgrades.increment();
-    co_await refuse_request(*socket, std::move(*refusal));
+    co_await refuse_request(socket.get(), std::move(*refusal));
     co_return;
   }
-  deadline.cancel();
-  auto one = std::make_shared<connection>(std::move(*socket), the_hub, form);
+  socket.in_time();
+  auto one = std::make_shared<connection>(std::move(socket.get()), the_hub, form);
   const std::string_view name = form == subprotocol::proto ? proto_name : json_name;
   one->stream().set_option(websocket::stream_base::decorator([name](websocket::response_type& response) {
     response.set(http::field::sec_websocket_protocol, name);

@@ -15,10 +15,17 @@ http_answer answer(http::status status, std::string_view text) {
   return made;
 }
 
+bool header_fits(const http_request& request) {
+  const auto long_line = [](const auto& field) { return field.name_string().size() + field.value().size() > max_header_line_bytes; };
+  return std::distance(request.begin(), request.end()) <= static_cast<std::ptrdiff_t>(max_header_fields) &&
+         std::none_of(request.begin(), request.end(), long_line) && request.target().size() <= max_header_line_bytes;
+}
+
 }  // namespace
 
 std::optional<http_answer> check_upgrade(const http_request& request, const std::vector<std::string>& allowed_origins, bool more_follows,
                                          subprotocol& form) {
+  if (!header_fits(request)) return bad_request_answer(true);
   if (request.target() != "/v1/ws") {
     if (request.target().starts_with("/v1/ws?")) {
       return answer(http::status::bad_request, "/v1/ws takes no query: the token goes into the first frame, Hello.token");

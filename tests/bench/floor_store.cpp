@@ -17,6 +17,11 @@ namespace {
 constexpr const char* schema = R"sql(
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = OFF;
+PRAGMA wal_autocheckpoint = 1024;
+PRAGMA cache_size = -65536;
+PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = FAST;
 CREATE TABLE records(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL);
 CREATE TABLE streams(id INTEGER PRIMARY KEY, record INTEGER NOT NULL, kind INTEGER NOT NULL, head INTEGER NOT NULL,
   chain BLOB NOT NULL, UNIQUE(record, kind));

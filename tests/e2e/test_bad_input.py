@@ -50,7 +50,9 @@ async def test_attack_02_token_in_the_query(quick):
     ({"protocol": None}, 400), ({"protocol": "careteam.v2.json"}, 400), ({"protocol": "chat"}, 400), ({"method": "POST"}, 405),
     ({"headers": {"Sec-WebSocket-Version": "12"}}, 426), ({"headers": {"Upgrade": "h2c"}}, 426), ({"headers": {"Connection": "close"}}, 426),
     ({"headers": {"Content-Length": "5"}, "behind": b"hello"}, 400), ({"headers": {"Transfer-Encoding": "chunked"}, "behind": b"0\r\n\r\n"}, 400),
-    ({"behind": b"GET /v1/ws HTTP/1.1\r\n\r\n"}, 400), ({"headers": {"X-Long": "a" * 17_000}}, 431)])
+    ({"behind": b"GET /v1/ws HTTP/1.1\r\n\r\n"}, 400), ({"headers": {"X-Long": "a" * 17_000}}, 431),
+    ({"headers": {"X-Long": "a" * 8_200}}, 431), ({"headers": {f"X-Field-{i}": "a" for i in range(101)}}, 431),
+    ({"headers": {f"X-Field-{i}": "a" for i in range(90)}}, 101), ({"path": "/" + "a" * 8_200}, 431)])
 async def test_attack_05_and_07_wrong_upgrades(quick, change, status):
     got = await http_upgrade(quick.port, **change)
     assert got.status == status

@@ -343,6 +343,15 @@ TEST_P(conformance, record_keys_walk_over_the_store) {
   EXPECT_THAT(keys("patient/rosa", 2), IsEmpty());
 }
 
+TEST_P(conformance, transactions_are_counted_and_reads_are_none) {
+  const auto before = store_->transactions();
+  must_commit(request("patient/rosa").entry(shared, 1, "a"));
+  const auto after_one = store_->transactions();
+  EXPECT_EQ(after_one, before + 1);
+  (void)head("patient/rosa");
+  EXPECT_EQ(store_->transactions(), after_one);
+}
+
 TEST_P(conformance, everything_is_there_after_reopening) {
   const std::string epoch = store_->epoch();
   must_commit(request("patient/rosa")

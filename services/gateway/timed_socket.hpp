@@ -1,0 +1,37 @@
+// An accepted socket, and the deadline by which its HTTP request must be there. Used on the event loop.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+
+namespace careteam::gateway {
+
+/// The event loop's own executor type: a socket on it needs no virtual calls.
+using loop_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+
+/// Closes the socket when the time is over; what is under way on it then ends with an error.
+class timed_socket {
+ public:
+  timed_socket(loop_socket accepted, std::chrono::milliseconds within)
+      : socket_(std::make_shared<loop_socket>(std::move(accepted))), deadline_(socket_->get_executor(), within) {
+    // Weakly: a deadline that has passed already may run after this object has ended.
+    deadline_.async_wait([weak = std::weak_ptr(socket_)](boost::system::error_code cancelled) {
+      const auto late = weak.lock();
+      boost::system::error_code ignored;
+      if (!cancelled && late) late->close(ignored);
+    });
+  }
+
+  loop_socket& get() { return *socket_; }
+  /// In time: the deadline is void.
+  void in_time() { deadline_.cancel(); }
+
+ private:
+  std::shared_ptr<loop_socket> socket_;
+  boost::asio::steady_timer deadline_;
+};
+
+}  // namespace careteam::gateway
