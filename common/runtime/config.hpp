@@ -41,6 +41,7 @@ struct config {
   struct server_section {
     tcp_address listen{"127.0.0.1", 8080};
     tcp_address admin_listen{"127.0.0.1", 9090};
+    std::filesystem::path control_socket;  ///< Empty: beside the store.
     std::vector<std::string> allowed_origins;
     std::chrono::milliseconds hello_timeout{5'000};
     std::chrono::milliseconds handshake_timeout{10'000};
@@ -61,7 +62,7 @@ struct config {
     redis_address endpoint = tcp_address{"127.0.0.1", 6379};
     std::string username;                 ///< Empty: Redis' default user.
     std::filesystem::path password_file;  ///< Empty: no password.
-    std::chrono::milliseconds presence_lease{30'000};
+    std::chrono::milliseconds presence_lease{25'000};
     std::chrono::milliseconds presence_refresh{10'000};
     std::filesystem::path cluster_key_file;  ///< Empty: no key.
   };

@@ -53,6 +53,10 @@ const std::array table = {
             "Where clients connect. Port 0 lets the kernel choose; the log line \"listening\" tells which.", ""},
     setting{"server", "admin_listen", listen_setting{CARETEAM_FIELD(server, admin_listen)},
             "Where health checks and metrics are served. Keep it away from the clients' network.", ""},
+    setting{"server", "control_socket", path_setting{CARETEAM_FIELD(server, control_socket)},
+            "A Unix socket by which import and enroll reach the server that holds the store. For its own user alone. Default: beside the "
+            "store, with .control appended to its name.",
+            "\"careteam.control\""},
     setting{"server", "allowed_origins", origins_setting{CARETEAM_FIELD(server, allowed_origins)},
             "Web pages that may connect, compared exactly. Clients that send no Origin are no browsers and are not concerned.",
             "[\"https://app.example.org\"]"},

@@ -27,7 +27,10 @@ constexpr std::size_t max_transaction_bytes = 4 << 20;
 constexpr std::size_t row_overhead_bytes = 200;
 // Reads answered together: they share a snapshot, and the last one's answer delays the first one's.
 constexpr std::size_t max_reads_together = 16;
-// A quiet store copies its WAL to the file, so that the next busy time starts with a short one; but not for every single message.
+// The WAL is copied to the file in small steps while nobody waits: the commit that comes meanwhile waits for one step, about a millisecond.
+// A busy store, where somebody always waits, copies in large steps, which is cheaper. A quiet one copies the rest, but not for every
+// single message.
+constexpr std::int64_t gap_checkpoint_pages = 256;
 constexpr auto quiet_before_checkpoint = 250ms;
 constexpr std::int64_t quiet_checkpoint_pages = 100;
 constexpr int page_bytes = 4096;
@@ -344,7 +347,9 @@ void core::write_loop() {
   using state = work_queue<write_job>::state;
   const auto busy_checkpoint_pages = static_cast<std::int64_t>(options_.checkpoint_bytes / page_bytes);
   for (;;) {
-    const auto patience = writer_->pages_to_checkpoint() >= quiet_checkpoint_pages ? std::optional(quiet_before_checkpoint) : std::nullopt;
+    std::optional<std::chrono::milliseconds> patience;
+    if (writer_->pages_to_checkpoint() >= quiet_checkpoint_pages) patience = quiet_before_checkpoint;
+    if (writer_->pages_to_checkpoint() >= gap_checkpoint_pages) patience = 0ms;
     std::size_t bytes = 0;
     const auto fits = [&](const write_job& job) { return (bytes += job.weight_bytes()) <= max_transaction_bytes; };
     auto [what, jobs] = writes_.take(patience, fits);

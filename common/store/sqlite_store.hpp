@@ -27,7 +27,7 @@ struct sqlite_options {
   std::size_t cache_bytes = 64 << 20;
   /// The WAL is copied to the file when it has grown by this much. More makes bulk appends cheaper and single stalls longer
   /// (about 1 ms per MiB).
-  std::size_t checkpoint_bytes = 4 << 20;
+  std::size_t checkpoint_bytes = 8 << 20;
   /// The file does not grow beyond this; 0: no bound. Keeps a volume from running full.
   std::uint64_t max_file_bytes = 0;
   /// Called on the event loop when a transaction or a read failed, for the log. The text has SQLite's words and no stored value.

@@ -1,9 +1,11 @@
 #include "admin/importer.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
+#include "coordination/digest.hpp"
 #include "coordination/record_loading.hpp"
 
 namespace careteam::admin {
@@ -12,17 +14,9 @@ namespace {
 constexpr std::size_t kept_records = 256;      // States at hand between units; more are read again.
 constexpr std::uint64_t snapshot_every = 256;  // Entries between snapshots, as the record hosts do.
 constexpr int max_attempts = 16;               // Conflicts with a running server in a row.
+constexpr std::size_t steps_at_a_time = 64;    // Then a server's other work has its turn.
 const std::string import_actor =
     "import";  // Whose commands these are in the store's memory of commands; no person has this id and a command.
-
-store::uuid_bytes hash_of(std::string_view text) {
-  unsigned char whole[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), whole, &size, EVP_sha256(), nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
-  store::uuid_bytes half;
-  std::copy_n(whole, half.size(), half.begin());
-  return half;
-}
 
 /// What the source does not know stays as it is.
 void keep_unknown(v1::EnrollPerson& asked, const care::account* account) {
@@ -51,6 +45,11 @@ boost::asio::awaitable<store::result<importer::working_record*>> importer::recor
   co_return &slot;
 }
 
+void importer::forget_unless(const std::string& patient_id, std::uint64_t version) {
+  const auto at = records_.find(patient_id);
+  if (at != records_.end() && at->second.state.version != version) records_.erase(at);
+}
+
 boost::asio::awaitable<store::result<unit_outcome>> importer::apply(import_unit unit) {
   if (records_.size() > kept_records) records_.clear();
   for (int i = 0; i < max_attempts; ++i) {
@@ -71,7 +70,9 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
   if (!organization) co_return organization.error();
   const auto now = std::chrono::floor<std::chrono::microseconds>(clock_.now());
 
+  std::size_t steps = 0;
   for (const auto& step : unit.steps) {
+    if (++steps % steps_at_a_time == 0) co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
     v1::Command command = step.command;
     auto record_now = co_await record(command.patient_id());
     if (!record_now) co_return record_now.error();
@@ -79,7 +80,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     auto& accounts = (*organization)->state.organization;
     const bool remembered = step.when != apply_when::if_changed && step.when != apply_when::unless_enrolled;
     if (remembered) {
-      auto before = co_await store_.find_command(import_actor, hash_of(step.identity));
+      auto before = co_await store_.find_command(import_actor, coordination::digest_of(step.identity));
       if (!before) co_return before.error();
       if (before->has_value() || applied_here.contains(step.identity)) {
         ++outcome.unchanged;
@@ -87,7 +88,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
       }
     }
     if (step.when == apply_when::if_applied && !applied_here.contains(step.depends_on)) {
-      auto brought = co_await store_.find_command(import_actor, hash_of(step.depends_on));
+      auto brought = co_await store_.find_command(import_actor, coordination::digest_of(step.depends_on));
       if (!brought) co_return brought.error();
       if (!brought->has_value()) {
         ++outcome.unchanged;
@@ -130,8 +131,9 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     if (remembered) {
       const auto& last = part.entries;
       const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());
-      part.append.commands.push_back(
-          {import_actor, hash_of(step.identity), hash_of(step.command.SerializeAsString()), stream, last.empty() ? 0U : last.back().seq()});
+      part.append.commands.push_back({import_actor, coordination::digest_of(step.identity),
+                                      coordination::digest_of(step.command.SerializeAsString()), stream,
+                                      last.empty() ? 0U : last.back().seq()});
     }
     applied_here.insert(step.identity);
     ++(decided->empty() ? outcome.unchanged : outcome.applied);

@@ -7,27 +7,21 @@
 #include <set>
 #include <string>
 
-#include "admin/fhir_import.hpp"
+#include "admin/unit_sink.hpp"
 #include "care/record.hpp"
 #include "runtime/clock.hpp"
-#include "store/store.hpp"
 
 namespace careteam::admin {
 
-/// What became of a unit.
-struct unit_outcome {
-  std::optional<import_problem> refused;  ///< Nothing of the unit was applied.
-  std::uint64_t applied = 0;              ///< Steps that changed something.
-  std::uint64_t unchanged = 0;            ///< Steps that had been applied before or had nothing to change.
-  std::set<std::string> patients;         ///< Records that were touched; empty: the organisation.
-};
-
-class importer {
+class importer final : public unit_sink {
  public:
   importer(store::record_store& into, const runtime::clock& clock) : store_(into), clock_(clock) {}
 
-  /// Applies one unit. An error: the store cannot be written, and nothing of this unit was applied.
-  boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit);
+  /// An error: the store cannot be written, and nothing of this unit was applied.
+  boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit) override;
+
+  /// The record stands at this version now: what is remembered of another one is forgotten.
+  void forget_unless(const std::string& patient_id, std::uint64_t version);
 
  private:
   struct working_record {

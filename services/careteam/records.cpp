@@ -5,9 +5,11 @@
 #include <boost/asio/io_context.hpp>
 #include <iostream>
 
+#include "admin/control_client.hpp"
 #include "admin/importer.hpp"
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
+#include "store/sqlite_schema.hpp"
 #include "store/sqlite_store.hpp"
 #include "store/verify.hpp"
 
@@ -16,30 +18,65 @@ namespace {
 
 namespace asio = boost::asio;
 
+/// Runs one coroutine to its end.
+template <class Work>
+void run(asio::io_context& loop, Work work) {
+  std::exception_ptr failed;
+  asio::co_spawn(loop, std::move(work), [&](std::exception_ptr failure) { failed = failure; });
+  loop.restart();
+  loop.run();
+  if (failed) std::rethrow_exception(failed);
+}
+
 /// Opens the configured store, runs one coroutine on it, closes it.
 template <class Work>
-int with_store(const std::filesystem::path& config_file, store::when_missing missing, Work work) {
-  const auto settings = read_config(config_file);
-  if (!settings) return exit_failed;
+int with_store(const runtime::config& settings, store::when_missing missing, Work work) {
   asio::io_context loop(1);
   store::sqlite_options options;
-  options.path = settings->store.path.string();
-  options.missing = settings->store.create ? missing : store::when_missing::fail;
-  options.cache_bytes = settings->store.cache_bytes;
+  options.path = settings.store.path.string();
+  options.missing = settings.store.create ? missing : store::when_missing::fail;
+  options.cache_bytes = settings.store.cache_bytes;
   options.on_failure = [](store::errc, std::string_view text) { std::cerr << "careteam: the store: " << text << '\n'; };
   auto opened = store::open_sqlite(loop.get_executor(), options);
   int code = exit_failed;
-  std::exception_ptr failed;
-  asio::co_spawn(loop, work(*opened, code), [&](std::exception_ptr failure) { failed = failure; });
-  loop.run();
-  loop.restart();
-  asio::co_spawn(loop, opened->close(), [&](std::exception_ptr failure) {
-    if (!failed) failed = failure;
-  });
-  loop.run();
-  opened.reset();
-  if (failed) std::rethrow_exception(failed);
+  run(loop, work(*opened, code));
+  run(loop, opened->close());
   return code;
+}
+
+/// The server that holds the store, or nothing after saying why on stderr.
+std::optional<admin::control_client> reach_server(asio::io_context& loop, const runtime::config& settings,
+                                                  const store::open_error& locked) {
+  const auto path = admin::control_path(settings.server.control_socket, settings.store.path);
+  try {
+    return admin::control_client(loop, path);
+  } catch (const boost::system::system_error& failed) {
+    std::cerr << "careteam: " << locked.what() << "; asking it at " << path.string() << " failed: " << failed.code().message()
+              << ": run this as the server's user\n";
+    return std::nullopt;
+  }
+}
+
+/// Runs one coroutine that applies units: to the store, or by way of the server that holds it.
+template <class Work>
+int with_sink(const std::filesystem::path& config_file, Work work) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  try {
+    return with_store(*settings, store::when_missing::create, [&](store::record_store& into, int& code) -> asio::awaitable<void> {
+      const runtime::system_clock clock;
+      admin::importer importer(into, clock);
+      co_await work(importer, code);
+    });
+  } catch (const store::open_error& failed) {
+    if (failed.kind() != store::open_failure::locked) throw;
+    asio::io_context loop(1);
+    auto server = reach_server(loop, *settings, failed);
+    if (!server) return exit_failed;
+    int code = exit_failed;
+    run(loop, work(*server, code));
+    return code;
+  }
 }
 
 void print(const char* title, const std::map<std::string, std::uint64_t>& counts) {
@@ -49,9 +86,8 @@ void print(const char* title, const std::map<std::string, std::uint64_t>& counts
   std::cout << '\n';
 }
 
-asio::awaitable<void> import_into(store::record_store& into, const std::vector<std::filesystem::path>& files, int& code) {
+asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std::filesystem::path>& files, int& code) {
   const runtime::system_clock clock;
-  admin::importer importer(into, clock);
   admin::import_tally tally;
   std::vector<admin::import_problem> refused;
   std::uint64_t applied = 0, unchanged = 0, units = 0;
@@ -65,7 +101,7 @@ asio::awaitable<void> import_into(store::record_store& into, const std::vector<s
     }
     while (auto unit = reader->next()) {
       if (!*unit) continue;  // Counted and named in the tally.
-      auto outcome = co_await importer.apply(std::move(**unit));
+      auto outcome = co_await into.apply(std::move(**unit));
       if (!outcome) {
         std::cerr << "careteam import: " << file.string() << ": " << outcome.error().message()
                   << "; what was reported before is imported\n";
@@ -94,9 +130,7 @@ asio::awaitable<void> import_into(store::record_store& into, const std::vector<s
   code = good ? exit_done : exit_failed;
 }
 
-asio::awaitable<void> enroll_into(store::record_store& into, const enroll_request& asked, int& code) {
-  const runtime::system_clock clock;
-  admin::importer importer(into, clock);
+asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& asked, int& code) {
   admin::import_unit unit;
   unit.where = "careteam enroll";
   auto& step = unit.steps.emplace_back();
@@ -123,7 +157,7 @@ asio::awaitable<void> enroll_into(store::record_store& into, const enroll_reques
     person.set_hours(asked.hours);
     if (asked.administrator) person.add_roles(v1::ROLE_ADMINISTRATOR);
   }
-  auto outcome = co_await importer.apply(std::move(unit));
+  auto outcome = co_await into.apply(std::move(unit));
   if (!outcome) {
     std::cerr << "careteam enroll: " << outcome.error().message() << '\n';
   } else if (outcome->refused) {
@@ -149,8 +183,7 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
 }  // namespace
 
 int import_files(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& files) {
-  return with_store(config_file, store::when_missing::create,
-                    [&](store::record_store& into, int& code) { return import_into(into, files, code); });
+  return with_sink(config_file, [&](admin::unit_sink& into, int& code) { return import_into(into, files, code); });
 }
 
 int enroll(const std::filesystem::path& config_file, const enroll_request& asked) {
@@ -158,12 +191,13 @@ int enroll(const std::filesystem::path& config_file, const enroll_request& asked
     std::cerr << "careteam enroll: needs --name and --kind, or --suspend, or --reinstate\n";
     return exit_usage;
   }
-  return with_store(config_file, store::when_missing::create,
-                    [&](store::record_store& into, int& code) { return enroll_into(into, asked, code); });
+  return with_sink(config_file, [&](admin::unit_sink& into, int& code) { return enroll_into(into, asked, code); });
 }
 
 int rebuild(const std::filesystem::path& config_file) {
-  return with_store(config_file, store::when_missing::fail, [&](store::record_store& in, int& code) { return rebuild_in(in, code); });
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  return with_store(*settings, store::when_missing::fail, [&](store::record_store& in, int& code) { return rebuild_in(in, code); });
 }
 
 int verify(const std::filesystem::path& config_file) {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
@@ -149,7 +150,8 @@ class server {
                  [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
         page_{metrics_, [this] { return ready(); }},
         admin_(loop, settings.server.admin_listen,
-               [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }) {
+               [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
+        control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
@@ -175,6 +177,7 @@ class server {
                            {"epoch", store_->epoch()}});
     });
     admin_.start();
+    control_.start();
     if (presence_) presence_->start();
   }
 
@@ -191,6 +194,7 @@ class server {
       co_await pause.async_wait(asio::use_awaitable);
     }
     admin_.stop();
+    control_.stop();
     if (presence_) co_await presence_->stop();
     co_await store_->close();
     log_info("stopped", {{"after", std::chrono::steady_clock::now() - started}, {"sessions_left", hub_.session_count()}});
@@ -240,6 +244,7 @@ class server {
   gateway::listener clients_;
   gateway::admin_page page_;
   gateway::listener admin_;
+  admin::control_port control_;
   std::optional<redis_presence> presence_;
   bool people_known_ = false;
   bool draining_ = false;

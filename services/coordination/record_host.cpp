@@ -1,8 +1,8 @@
 #include "coordination/record_host.hpp"
 
-#include <openssl/evp.h>
-
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "coordination/people.hpp"
 #include "coordination/record_loading.hpp"
@@ -40,6 +40,11 @@ care::refusal try_later() {
   return why;
 }
 
+/// Whoever waits for this goes on, and whoever comes to wait does not.
+void happen(asio::steady_timer& event) {
+  event.expires_at(asio::steady_timer::time_point::min());
+}
+
 care::refusal other_command() {
   return care::refuse(care::code::already_exists, "commandId", "this commandId was used for another command");
 }
@@ -54,17 +59,6 @@ host_metrics host_metrics::in(runtime::metrics_registry& registry) {
       registry.add_counter("careteam_store_failures_total", "Requests that the store could not carry out."),
       registry.add_counter("careteam_entries_total", "Entries committed."),
       registry.add_histogram("careteam_commit_seconds", "From the decision of a batch to its being on disk.", runtime::latency_buckets())};
-}
-
-store::uuid_bytes digest_of(const v1::Command& command) {
-  static const EVP_MD* const sha256 = EVP_sha256();
-  unsigned char whole[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const std::string bytes = command.SerializeAsString();
-  if (EVP_Digest(bytes.data(), bytes.size(), whole, &size, sha256, nullptr) != 1) throw std::runtime_error("SHA-256 is not available");
-  store::uuid_bytes digest;
-  std::copy_n(whole, digest.size(), digest.begin());
-  return digest;
 }
 
 struct record_host::batch {
@@ -144,6 +138,15 @@ void record_host::refresh() {
   wake();
 }
 
+asio::awaitable<std::shared_ptr<void>> record_host::hold() {
+  held what{std::make_shared<asio::steady_timer>(environment_.executor, asio::steady_timer::time_point::max()),
+            std::make_shared<asio::steady_timer>(environment_.executor, asio::steady_timer::time_point::max())};
+  mailbox_.emplace_back(what);
+  wake();
+  (void)co_await what.granted->async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return std::shared_ptr<void>(what.released.get(), [released = what.released](void*) { happen(*released); });
+}
+
 void record_host::wake() {
   if (running_) return;
   running_ = true;
@@ -164,9 +167,19 @@ asio::awaitable<void> record_host::run() {
           if (auto* command = std::get_if<submission>(&one)) command->answer(*command, {try_later(), {}});
           if (auto* entries = std::get_if<noted>(&one)) entries->done(failed);
           if (auto* asking = std::get_if<visit>(&one)) asking->what(failed);
+          if (auto* keeping = std::get_if<held>(&one)) happen(*keeping->granted);
         }
         continue;
       }
+    }
+    if (auto* keeping = std::get_if<held>(&mailbox_.front())) {
+      const held now = *keeping;
+      mailbox_.pop_front();
+      happen(*now.granted);
+      const bool released = now.released->expiry() == asio::steady_timer::time_point::min();
+      if (!released) now.released->expires_after(longest_hold);
+      (void)co_await now.released->async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
     }
     co_await take_batch();
   }
@@ -222,6 +235,7 @@ asio::awaitable<void> record_host::take_batch() {
   std::vector<visit> visits;
   while (!mailbox_.empty() && work.commands.size() + work.notes.size() < max_batch_commands) {
     auto& front = mailbox_.front();
+    if (std::holds_alternative<held>(front)) break;
     if (auto* command = std::get_if<submission>(&front)) work.commands.push_back(std::move(*command));
     if (auto* entries = std::get_if<noted>(&front)) work.notes.push_back(std::move(*entries));
     if (auto* asking = std::get_if<visit>(&front)) visits.push_back(std::move(*asking));

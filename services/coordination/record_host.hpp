@@ -43,9 +43,6 @@ struct submission {
   std::function<void(const submission&, command_answer)> answer;
 };
 
-/// What tells one command's body from another's (F3): the first half of the SHA-256 of its encoding.
-store::uuid_bytes digest_of(const v1::Command& command);
-
 /// Who is told what was committed: the gateway's hub.
 class commit_listener {
  public:
@@ -88,6 +85,7 @@ struct host_environment {
 
 inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".
 inline constexpr std::size_t max_batch_commands = 4'096;       ///< Commands decided in one commit: bounds the memory and time of a batch.
+inline constexpr std::chrono::seconds longest_hold{10};        ///< Whoever keeps a record still for longer loses it.
 inline constexpr std::size_t remembered_answers = 512;         ///< Answers at hand for commands that are sent twice; the store knows all.
 
 class record_host : public std::enable_shared_from_this<record_host> {
@@ -104,6 +102,9 @@ class record_host : public std::enable_shared_from_this<record_host> {
   void note(care::facts entries, v1::Author author, std::function<void(boost::system::error_code)> done);
   /// Calls `what` when the record is loaded and nothing is in flight: what it then sees is on disk.
   void when_settled(std::function<void(boost::system::error_code)> what);
+  /// Keeps the record still for another writer of this process: answers when nothing is in flight, and nothing is decided until what it
+  /// gave is destroyed, or `longest_hold` is over. The writer then calls refresh().
+  boost::asio::awaitable<std::shared_ptr<void>> hold();
   /// Another writer committed (an import, another gateway): read on and hand over what is new.
   void refresh();
 
@@ -126,7 +127,11 @@ class record_host : public std::enable_shared_from_this<record_host> {
     std::function<void(boost::system::error_code)> what;
   };
   struct reread {};
-  using item = std::variant<submission, noted, visit, reread>;
+  /// Both are events: a timer that is set to the past has happened.
+  struct held {
+    std::shared_ptr<boost::asio::steady_timer> granted, released;
+  };
+  using item = std::variant<submission, noted, visit, reread, held>;
   /// One batch between decision and commit.
   struct batch;
 

@@ -17,6 +17,17 @@ std::shared_ptr<record_host> record_hosts::find(const std::string& patient_id) c
   return at == hosts_.end() ? nullptr : at->second;
 }
 
+void record_hosts::refresh(const std::string& patient_id) {
+  if (const auto at_work = find(patient_id)) {
+    at_work->refresh();
+    return;
+  }
+  const auto host = find_or_make(patient_id);
+  host->when_settled([this, host](boost::system::error_code failed) {
+    if (!failed && environment_.listener) environment_.listener->audience_changed(*host);
+  });
+}
+
 bool record_hosts::idle() const {
   return std::all_of(hosts_.begin(), hosts_.end(), [](const auto& one) { return one.second->idle(); });
 }

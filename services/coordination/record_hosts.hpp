@@ -19,6 +19,8 @@ class record_hosts {
   std::shared_ptr<record_host> find_or_make(const std::string& patient_id);
   /// The record's host when it is at work.
   std::shared_ptr<record_host> find(const std::string& patient_id) const;
+  /// Another writer committed to the record: whoever looks at it here, or is on its team now, hears of it.
+  void refresh(const std::string& patient_id);
   void set_listener(commit_listener* listener) { environment_.listener = listener; }
   host_environment& environment() { return environment_; }
   std::size_t size() const { return hosts_.size(); }

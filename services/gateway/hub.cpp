@@ -8,8 +8,8 @@
 namespace careteam::gateway {
 namespace {
 
-constexpr auto longest_gathering = std::chrono::milliseconds(25);  // What a write may wait for more to come while the server is busy.
-constexpr auto receipt_gathering = std::chrono::seconds(1);        // Receipts tell how far people have come, not each step.
+constexpr auto longest_gathering = std::chrono::milliseconds(100);  // What a write may wait for more to come while the server is busy.
+constexpr auto receipt_gathering = std::chrono::seconds(1);         // Receipts tell how far people have come, not each step.
 
 }  // namespace
 

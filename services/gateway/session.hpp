@@ -113,7 +113,6 @@ class session : public std::enable_shared_from_this<session> {
   void release(attachment& at);
   void opened_one(boost::system::error_code failed);
   void welcome();
-  void resume(attachment& at);
   void audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done);
   void audit_closed(attachment& at);
   void write_refusals();

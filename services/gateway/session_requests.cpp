@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "care/wellformed.hpp"
+#include "coordination/digest.hpp"
 #include "gateway/hub.hpp"
 #include "gateway/session.hpp"
 #include "runtime/uuid.hpp"

@@ -12,7 +12,7 @@
 
 namespace careteam::gateway {
 
-inline constexpr std::uint32_t max_header_bytes = 16 * 1024;  ///< Of the whole request header.
+inline constexpr std::uint32_t max_header_bytes = 16 * 1024;    ///< Of the whole request header.
 inline constexpr std::size_t max_header_line_bytes = 8 * 1024;  ///< Of the target, and of one field's name and value.
 inline constexpr std::size_t max_header_fields = 100;
 

@@ -49,7 +49,7 @@ TEST(config, has_the_documented_defaults) {
   EXPECT_TRUE(read->store.create);
   EXPECT_EQ(read->store.snapshot_every, 256U);
   EXPECT_EQ(read->redis.endpoint, redis_address(tcp_address{"127.0.0.1", 6379}));
-  EXPECT_EQ(read->redis.presence_lease, 30s);
+  EXPECT_EQ(read->redis.presence_lease, 25s);
   EXPECT_EQ(read->redis.presence_refresh, 10s);
   EXPECT_EQ(read->identity.clock_skew, 5s);
   EXPECT_EQ(read->organization.time_zone, "UTC");

@@ -1,0 +1,22 @@
+#include "admin/control_client.hpp"
+
+namespace careteam::admin {
+
+namespace errc = boost::system::errc;
+
+control_client::control_client(boost::asio::io_context& loop, const std::filesystem::path& path) : socket_(loop) {
+  socket_.connect(boost::asio::local::stream_protocol::endpoint(path.string()));
+}
+
+boost::asio::awaitable<store::result<unit_outcome>> control_client::apply(import_unit unit) {
+  internal::ControlRequest request;
+  *request.mutable_apply() = to_control(unit);
+  if (const auto failed = co_await write_control(socket_, request)) co_return failed;
+  internal::ControlAnswer answer;
+  if (const auto failed = co_await read_control(socket_, answer)) co_return failed;
+  if (!answer.error().empty()) co_return make_error_code(store::errc::unavailable);
+  if (!answer.has_outcome()) co_return make_error_code(errc::protocol_error);
+  co_return from_control(answer.outcome());
+}
+
+}  // namespace careteam::admin

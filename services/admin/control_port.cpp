@@ -1,0 +1,122 @@
+#include "admin/control_port.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "runtime/log.hpp"
+
+namespace careteam::admin {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+
+/// The socket's mode keeps others out already; a copied or loosened file does not let them in.
+bool trusted(control_socket& peer) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  return getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && (who.uid == geteuid() || who.uid == 0);
+}
+
+}  // namespace
+
+control_port::control_port(std::filesystem::path path, coordination::record_hosts& hosts)
+    : path_(std::move(path)), hosts_(hosts), acceptor_(hosts.environment().executor) {
+  const asio::local::stream_protocol::endpoint here(path_.string());
+  std::error_code ignored;
+  if (std::filesystem::is_socket(path_, ignored)) std::filesystem::remove(path_, ignored);
+  error_code failed;
+  acceptor_.open(here.protocol(), failed);
+  if (!failed) acceptor_.bind(here, failed);
+  // Nobody can connect before listen(), so nobody comes in by a mode that the umask gave.
+  if (!failed && chmod(path_.c_str(), S_IRUSR | S_IWUSR) != 0) failed.assign(errno, boost::system::system_category());
+  if (!failed) acceptor_.listen(static_cast<int>(max_control_connections), failed);
+  if (failed) {
+    throw std::runtime_error("cannot listen on the control socket " + path_.string() + ": " + failed.message() +
+                             ": correct the folder or set server.control_socket");
+  }
+}
+
+control_port::~control_port() {
+  stop();
+}
+
+void control_port::start() {
+  asio::co_spawn(hosts_.environment().executor, accept(), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+void control_port::stop() {
+  if (!acceptor_.is_open()) return;
+  error_code ignored;
+  acceptor_.close(ignored);
+  std::error_code not_removed;
+  std::filesystem::remove(path_, not_removed);
+}
+
+asio::awaitable<void> control_port::accept() {
+  while (acceptor_.is_open()) {
+    auto [failed, peer] = co_await acceptor_.async_accept(no_throw);
+    if (failed == asio::error::operation_aborted) co_return;
+    if (failed || connections_ >= max_control_connections || !trusted(peer)) continue;
+    ++connections_;
+    asio::co_spawn(hosts_.environment().executor, serve(std::move(peer)), [this](std::exception_ptr failure) {
+      --connections_;
+      if (failure) std::rethrow_exception(failure);
+    });
+  }
+}
+
+asio::awaitable<void> control_port::serve(control_socket peer) {
+  importer into(hosts_.environment().store, hosts_.environment().clock);
+  std::uint64_t applied = 0;
+  std::uint64_t units = 0;
+  for (;;) {
+    internal::ControlRequest request;
+    if (co_await read_control(peer, request)) break;
+    const auto given = co_await answer(into, std::move(request));
+    applied += given.outcome().applied();
+    ++units;
+    if (co_await write_control(peer, given)) break;
+  }
+  if (units > 0) runtime::log_info("operator_applied", {{"units", units}, {"steps", applied}});
+}
+
+asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, internal::ControlRequest request) {
+  internal::ControlAnswer given;
+  if (!request.has_apply()) {
+    given.set_error("this server does not know the request: use its own version of careteam");
+    co_return given;
+  }
+  auto unit = from_control(std::move(*request.mutable_apply()));
+  // The hosts of what the unit touches stand still meanwhile: a record where everybody talks would always be a step ahead. In the order of
+  // their names, so that two units never wait for each other.
+  std::set<std::string> touched{std::string()};
+  for (const auto& step : unit.steps) touched.insert(step.command.patient_id());
+  std::vector<std::shared_ptr<void>> still;
+  for (const auto& patient : touched) {
+    const auto host = hosts_.find(patient);
+    if (!host) continue;
+    still.push_back(co_await host->hold());
+    into.forget_unless(patient, host->state().version);
+  }
+  const auto outcome = co_await into.apply(std::move(unit));
+  still.clear();
+  if (!outcome) {
+    given.set_error(outcome.error().message());
+    co_return given;
+  }
+  for (const auto& patient : outcome->patients) hosts_.refresh(patient);
+  *given.mutable_outcome() = to_control(*outcome);
+  co_return given;
+}
+
+}  // namespace careteam::admin

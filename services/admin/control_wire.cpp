@@ -1,0 +1,104 @@
+#include "admin/control_wire.hpp"
+
+#include <sys/un.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/endian/conversion.hpp>
+
+namespace careteam::admin {
+namespace {
+
+namespace asio = boost::asio;
+namespace errc = boost::system::errc;
+using boost::system::error_code;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t longest_socket_path = sizeof(sockaddr_un::sun_path) - 1;
+
+}  // namespace
+
+std::filesystem::path control_path(const std::filesystem::path& configured, const std::filesystem::path& store) {
+  const auto path = configured.empty() ? std::filesystem::path(store.string() + ".control") : configured;
+  if (path.string().size() > longest_socket_path) {
+    throw std::runtime_error("the control socket's path " + path.string() + " is longer than " + std::to_string(longest_socket_path) +
+                             " bytes: set server.control_socket to a shorter one");
+  }
+  return path;
+}
+
+asio::awaitable<error_code> read_control(control_socket& from, google::protobuf::MessageLite& message) {
+  std::array<unsigned char, 4> prefix{};
+  const auto [no_prefix, prefix_size] = co_await asio::async_read(from, asio::buffer(prefix), no_throw);
+  if (no_prefix) co_return no_prefix;
+  const std::size_t size = boost::endian::load_big_u32(prefix.data());
+  if (size > max_control_message_bytes) co_return make_error_code(errc::message_size);
+  std::string bytes(size, '\0');
+  const auto [failed, read] = co_await asio::async_read(from, asio::buffer(bytes), no_throw);
+  if (failed) co_return failed;
+  if (!message.ParseFromString(bytes)) co_return make_error_code(errc::bad_message);
+  co_return error_code{};
+}
+
+asio::awaitable<error_code> write_control(control_socket& to, const google::protobuf::MessageLite& message) {
+  if (message.ByteSizeLong() > max_control_message_bytes) co_return make_error_code(errc::message_size);
+  std::string bytes(4, '\0');
+  message.AppendToString(&bytes);
+  boost::endian::store_big_u32(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<std::uint32_t>(bytes.size() - 4));
+  const auto [failed, written] = co_await asio::async_write(to, asio::buffer(bytes), no_throw);
+  co_return failed;
+}
+
+internal::ImportUnit to_control(const import_unit& unit) {
+  internal::ImportUnit made;
+  made.set_where(unit.where);
+  for (const auto& step : unit.steps) {
+    auto& one = *made.add_steps();
+    *one.mutable_command() = step.command;
+    *one.mutable_author() = step.author;
+    one.set_source(step.source);
+    one.set_identity(step.identity);
+    one.set_when(static_cast<internal::ImportStep::When>(step.when));
+    one.set_depends_on(step.depends_on);
+  }
+  return made;
+}
+
+import_unit from_control(internal::ImportUnit unit) {
+  import_unit made;
+  made.where = std::move(*unit.mutable_where());
+  made.steps.reserve(static_cast<std::size_t>(unit.steps_size()));
+  for (auto& step : *unit.mutable_steps()) {
+    made.steps.push_back({std::move(*step.mutable_command()), std::move(*step.mutable_author()), std::move(*step.mutable_source()),
+                          std::move(*step.mutable_identity()), static_cast<apply_when>(step.when()),
+                          std::move(*step.mutable_depends_on())});
+  }
+  return made;
+}
+
+internal::UnitOutcome to_control(const unit_outcome& outcome) {
+  internal::UnitOutcome made;
+  if (outcome.refused) {
+    made.mutable_refused()->set_where(outcome.refused->where);
+    made.mutable_refused()->set_path(outcome.refused->path);
+    made.mutable_refused()->set_message(outcome.refused->message);
+  }
+  made.set_applied(outcome.applied);
+  made.set_unchanged(outcome.unchanged);
+  return made;
+}
+
+unit_outcome from_control(const internal::UnitOutcome& outcome) {
+  unit_outcome made;
+  if (outcome.has_refused()) {
+    made.refused = import_problem{outcome.refused().where(), outcome.refused().path(), outcome.refused().message(), true};
+  }
+  made.applied = outcome.applied();
+  made.unchanged = outcome.unchanged();
+  return made;
+}
+
+}  // namespace careteam::admin
