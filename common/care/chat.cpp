@@ -25,14 +25,6 @@ bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
 }
 
-/// May post in the role in which they act (A3), not in another role that they also hold.
-bool posts_as(const actor& who, v1::Stream stream, const chat_context& context) {
-  const auto& members = context.team.members;
-  return std::any_of(members.begin(), members.end(), [&](const membership& m) {
-    return m.person_id == who.person_id && m.role == who.chosen_role && m.active_at(context.now) && posts(m, stream);
-  });
-}
-
 /// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
 bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
   return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
@@ -73,7 +65,7 @@ outcome<void> check_post(v1::Stream stream, const actor& who, const chat_context
   if (!is_chat_stream(stream)) return no_such_stream(field);
   if (who.system) return {};
   if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
-  if (!posts_as(who, stream, context)) {
+  if (!may_post(context.team, who, stream, context.now)) {
     return refuse(code::permission_denied, field, "may not post to this stream in this role");
   }
   return {};

@@ -1,5 +1,6 @@
 #include "care/roles.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace careteam::care {
@@ -8,23 +9,23 @@ namespace {
 using v1::Role;
 
 constexpr std::array vocabulary{
-    role_row{v1::ROLE_MEDICAL_ONCOLOGIST, "medical-oncologist", "309295000", "207RX0202X", "Your cancer doctor"},
+    role_row{v1::ROLE_MEDICAL_ONCOLOGIST, "medical-oncologist", "310512001 309295000", "207RX0202X 207RH0003X", "Your cancer doctor"},
     role_row{v1::ROLE_COVERING_ONCOLOGIST, "covering-oncologist", "", "", "The cancer doctor who covers for yours"},
-    role_row{v1::ROLE_SURGEON, "surgeon", "304292004", "208600000X", "Your surgeon"},
-    role_row{v1::ROLE_RADIATION_ONCOLOGIST, "radiation-oncologist", "", "2085R0001X", "Your radiation doctor"},
+    role_row{v1::ROLE_SURGEON, "surgeon", "304292004", "208600000X 2086X0206X", "Your surgeon"},
+    role_row{v1::ROLE_RADIATION_ONCOLOGIST, "radiation-oncologist", "763292005", "2085R0001X", "Your radiation doctor"},
     role_row{v1::ROLE_RADIOLOGIST, "radiologist", "66862007", "2085R0202X", "The doctor who reads your scans"},
     role_row{v1::ROLE_PATHOLOGIST, "pathologist", "61207006", "207ZP0102X", "The doctor who examines your tissue samples"},
     role_row{v1::ROLE_NURSE_PRACTITIONER, "nurse-practitioner", "224571005", "363L00000X", "Your nurse practitioner"},
-    role_row{v1::ROLE_ONCOLOGY_NURSE, "oncology-nurse", "", "163WX0200X", "Your cancer nurse"},
+    role_row{v1::ROLE_ONCOLOGY_NURSE, "oncology-nurse", "224552008", "163WX0200X", "Your cancer nurse"},
     role_row{v1::ROLE_MEDICAL_ASSISTANT, "medical-assistant", "22515006", "", "The medical assistant"},
-    role_row{v1::ROLE_PHARMACIST, "pharmacist", "46255001", "183500000X", "Your pharmacist"},
-    role_row{v1::ROLE_GENETIC_COUNSELOR, "genetic-counselor", "", "170300000X", "Your genetic counselor"},
+    role_row{v1::ROLE_PHARMACIST, "pharmacist", "46255001", "183500000X 1835X0200X", "Your pharmacist"},
+    role_row{v1::ROLE_GENETIC_COUNSELOR, "genetic-counselor", "310189009", "170300000X", "Your genetic counselor"},
     role_row{v1::ROLE_SOCIAL_WORKER, "social-worker", "106328005", "104100000X", "Your social worker"},
-    role_row{v1::ROLE_COUNSELOR, "counselor", "", "101Y00000X", "Your counselor"},
-    role_row{v1::ROLE_NUTRITIONIST, "nutritionist", "159033005", "133N00000X", "Your nutritionist"},
+    role_row{v1::ROLE_COUNSELOR, "counselor", "224595007", "101Y00000X", "Your counselor"},
+    role_row{v1::ROLE_NUTRITIONIST, "nutritionist", "159033005", "133N00000X 133V00000X", "Your nutritionist"},
     role_row{v1::ROLE_FINANCIAL_ADVISER, "financial-adviser", "", "", "Helps with costs and insurance"},
     role_row{v1::ROLE_SUPPORTIVE_CARE, "supportive-care", "", "", "Supports your care"},
-    role_row{v1::ROLE_PALLIATIVE_CARE, "palliative-care", "", "207RH0002X", "Helps with symptoms and comfort at any stage"},
+    role_row{v1::ROLE_PALLIATIVE_CARE, "palliative-care", "309359006", "207RH0002X", "Helps with symptoms and comfort at any stage"},
     role_row{v1::ROLE_PATIENT, "patient", "116154003", "", "You"},
     role_row{v1::ROLE_CAREGIVER, "caregiver", "133932002", "", "Somebody you chose to help you"},
     role_row{v1::ROLE_ADMINISTRATOR, "administrator", "", "", "Administrator"},
@@ -75,6 +76,16 @@ constexpr bool in_order() {
 }
 static_assert(in_order(), "every role has one row of each table, in the order of the enumeration");
 
+/// Whether one of the codes of a cell is this one.
+bool names(std::string_view codes, std::string_view code) {
+  while (!codes.empty()) {
+    const auto end = std::min(codes.find(' '), codes.size());
+    if (codes.substr(0, end) == code) return true;
+    codes.remove_prefix(std::min(end + 1, codes.size()));
+  }
+  return false;
+}
+
 }  // namespace
 
 std::span<const role_row> role_vocabulary() {
@@ -93,7 +104,7 @@ std::optional<Role> role_from_coding(std::string_view system, std::string_view c
                        : system == "http://snomed.info/sct"            ? row.snomed
                        : system == "http://nucc.org/provider-taxonomy" ? row.nucc
                                                                        : std::string_view{};
-    if (known == code) return row.role;
+    if (names(known, code)) return row.role;
   }
   return std::nullopt;
 }

@@ -13,8 +13,8 @@ namespace careteam::care {
 struct role_row {
   v1::Role role;
   std::string_view code;    ///< In system "urn:careteam:role".
-  std::string_view snomed;  ///< SNOMED CT concept; empty: none says the same.
-  std::string_view nucc;    ///< NUCC health care provider taxonomy; empty: none says the same.
+  std::string_view snomed;  ///< SNOMED CT concepts, separated by spaces, the best one first; empty: none says the same.
+  std::string_view nucc;    ///< NUCC health care provider taxonomy, in the same way.
   std::string_view plain;   ///< What the patient reads in the roster (B3).
 };
 

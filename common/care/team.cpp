@@ -359,11 +359,6 @@ bool may_read(const team_state& team, std::string_view person, v1::Stream stream
                      [&](const membership& m) { return m.person_id == person && m.active_at(t) && reads(m, stream); });
 }
 
-bool may_post(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
-  return std::any_of(team.members.begin(), team.members.end(),
-                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && posts(m, stream); });
-}
-
 std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t) {
   std::vector<std::string> result;
   for (const auto& m : team.members) {
@@ -399,6 +394,13 @@ outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant 
     return refuse(code::failed_precondition, "actingRole", "this person has several roles on this team: name one in Hello.actingRole");
   }
   return only->role;
+}
+
+bool may_post(const team_state& team, const actor& who, v1::Stream stream, instant t) {
+  const auto role = acting_role(team, who, t);
+  return role && std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
+           return m.person_id == who.person_id && m.role == *role && m.active_at(t) && posts(m, stream);
+         });
 }
 
 refusal no_such_record() {

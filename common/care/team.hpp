@@ -67,7 +67,6 @@ bool posts(const membership& m, v1::Stream stream);
 
 /// The audience of a stream. Administrators of the organisation read nothing here.
 bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t);
-bool may_post(const team_state& team, std::string_view person, v1::Stream stream, instant t);
 /// Everybody in the audience, without repetition, in roster order.
 std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t);
 /// Whether everybody who reads `inner` also reads `outer`: only then may something go from `outer` into `inner`.
@@ -78,6 +77,8 @@ bool is_staff(const team_state& team, std::string_view person, instant t);
 /// The role in which a person acts (A3): their only one, or the one they chose. Somebody outside the team gets the answer that an absent
 /// record gives.
 outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant t);
+/// In that role, not in another one that they also hold.
+bool may_post(const team_state& team, const actor& who, v1::Stream stream, instant t);
 
 /// The answer for a record that does not exist, or not for this person (invariant 4).
 refusal no_such_record();

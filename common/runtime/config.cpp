@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/throw_exception.hpp>
+#include <charconv>
 #include <fstream>
 #include <stdexcept>
 #include <type_traits>
@@ -161,13 +163,19 @@ class value_reader {
 /// Reads one document: walks it by the table of settings.
 class document_reader {
  public:
-  document_reader(const toml::table& document, const std::filesystem::path& file) : document_(document), file_(file) {}
+  document_reader(const toml::table& document, const std::filesystem::path& file, const environment& variables)
+      : document_(document), file_(file), variables_(variables) {}
 
   boost::system::result<config, config_error> read() {
     if (auto wrong = unknown_key()) return *wrong;
+    if (auto wrong = unknown_variable()) return *wrong;
     config read;
     value_reader values(read, std::filesystem::absolute(file_).parent_path());
     for (const setting& one : settings()) {
+      if (const auto variable = variables_.find(variable_of(one)); variable != variables_.end()) {
+        if (const fault wrong = take_variable(one, variable->second, values)) return config_error{variable->first, 0, 0, *wrong};
+        continue;
+      }
       const toml::node* node = find(one.section, one.key);
       if (!node && one.need == presence::required) return at({}, full_name(one) + " is required: " + std::string(one.help));
       if (!node) continue;
@@ -190,6 +198,45 @@ class document_reader {
       if (const toml::node* node = find(section, key)) return at(node->source().begin, std::move(message));
     }
     return at({}, std::move(message));
+  }
+
+  /// The text of a variable as the value that it would be in the file.
+  static fault take_variable(const setting& one, const std::string& text, value_reader& values) {
+    const bool is_number = std::holds_alternative<count_setting>(one.kind) || std::holds_alternative<milliseconds_setting>(one.kind);
+    if (is_number) {
+      std::int64_t number = 0;
+      const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (failed != std::errc() || end != text.data() + text.size()) return "must be a whole number, " + describe_values(one);
+      return values.take(one, toml::value<std::int64_t>(number));
+    }
+    if (std::holds_alternative<flag_setting>(one.kind)) {
+      if (text != "true" && text != "false") return "must be " + describe_values(one);
+      return values.take(one, toml::value<bool>(text == "true"));
+    }
+    if (std::holds_alternative<origins_setting>(one.kind)) {
+      toml::array list;
+      for (std::size_t from = 0; from < text.size();) {
+        const auto comma = std::min(text.find(',', from), text.size());
+        list.push_back(text.substr(from, comma - from));
+        from = comma + 1;
+      }
+      return values.take(one, list);
+    }
+    return values.take(one, toml::value<std::string>(text));
+  }
+
+  std::optional<config_error> unknown_variable() const {
+    std::vector<std::string> names;
+    for (const setting& one : settings()) names.push_back(variable_of(one));
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    for (const auto& [name, value] : variables_) {
+      const auto ours = [&](const setting& one) {
+        return name.starts_with(variable_of(one).substr(0, std::string_view("CARETEAM_").size() + one.section.size() + 1));
+      };
+      if (std::find(names.begin(), names.end(), name) != names.end() || std::none_of(settings().begin(), settings().end(), ours)) continue;
+      return config_error{printable(name, max_quoted_bytes), 0, 0, "is the variable of no setting" + hint(name, known)};
+    }
+    return std::nullopt;
   }
 
   std::optional<config_error> unknown_key() const {
@@ -264,6 +311,7 @@ class document_reader {
 
   const toml::table& document_;
   const std::filesystem::path& file_;
+  const environment& variables_;
 };
 
 }  // namespace
@@ -289,18 +337,30 @@ void throw_exception_from_error(const config_error& error, const boost::source_l
   boost::throw_with_location(std::runtime_error(error.to_text()), where);
 }
 
-boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file) {
+environment process_environment() {
+  environment variables;
+  for (char** one = environ; one && *one; ++one) {
+    const std::string_view text(*one);
+    const auto equals = text.find('=');
+    if (!text.starts_with("CARETEAM_") || equals == std::string_view::npos) continue;
+    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
+boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file,
+                                                         const environment& variables) {
   if (text.size() > max_config_file_bytes) return config_error{file, 0, 0, "is too large for a configuration file"};
   try {
     const toml::table document = toml::parse(text, file.string());
-    return document_reader(document, file).read();
+    return document_reader(document, file, variables).read();
   } catch (const toml::parse_error& failed) {
     const auto where = failed.source().begin;
     return config_error{file, where.line, where.column, printable(failed.description(), max_setting_text_bytes)};
   }
 }
 
-boost::system::result<config, config_error> load_config(const std::filesystem::path& file) {
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables) {
   std::error_code failed;
   if (!std::filesystem::is_regular_file(file, failed)) {
     return config_error{file, 0, 0, failed ? failed.message() : "is not a file"};
@@ -312,7 +372,7 @@ boost::system::result<config, config_error> load_config(const std::filesystem::p
     return config_error{file, 0, 0, stream.bad() || !stream.is_open() ? "cannot be read" : "is too large for a configuration file"};
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
-  return parse_config(text, file);
+  return parse_config(text, file, variables);
 }
 
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -95,9 +96,9 @@ struct config {
 
 /// Why a file is no configuration. It names keys and quotes values: a configuration file holds no secrets.
 struct config_error {
-  std::filesystem::path file;
-  std::size_t line = 0;    ///< From 1; 0: the fault is in no particular line.
-  std::size_t column = 0;  ///< From 1; 0 with line 0.
+  std::filesystem::path file;  ///< Or the environment variable that is at fault.
+  std::size_t line = 0;        ///< From 1; 0: the fault is in no particular line.
+  std::size_t column = 0;      ///< From 1; 0 with line 0.
   std::string message;
 
   /// "careteam.toml:12:3: server.idle_timout_ms is no setting; did you mean idle_timeout_ms?"
@@ -109,11 +110,18 @@ struct config_error {
 /// A configuration file larger than this is something else.
 inline constexpr std::size_t max_config_file_bytes = 1024 * 1024;
 
-/// Reads a file. Relative paths in it are relative to its folder. Blocks: for the start only.
-boost::system::result<config, config_error> load_config(const std::filesystem::path& file);
+/// Environment variables by name. CARETEAM_<SECTION>_<KEY> (CARETEAM_SERVER_LISTEN) takes the place of that setting in the file. What
+/// starts like a section of ours and names no setting is an error; other variables are not looked at. A list is written with commas.
+using environment = std::map<std::string, std::string>;
+/// Those of this process that start with CARETEAM_. Not while another thread changes them: for the start only.
+environment process_environment();
+
+/// Reads a file, and what the environment changes of it. Relative paths are relative to the file's folder. Blocks: for the start only.
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables = {});
 
 /// The same for text in memory; `file` is used for messages, and its folder for relative paths.
-boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file);
+boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file,
+                                                         const environment& variables = {});
 
 /// What `serve` needs beyond what every command needs: who may log in. Nothing: all is there.
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file);

@@ -229,9 +229,35 @@ std::string describe_values(const setting& one) {
       one.kind);
 }
 
+std::string variable_of(const setting& one) {
+  std::string name = "CARETEAM_";
+  for (const char c : std::string(one.section) + "_" + std::string(one.key)) {
+    name.push_back(c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
+  }
+  return name;
+}
+
+std::string tabulate_settings() {
+  config defaults;
+  std::string text =
+      "# Configuration\n\n"
+      "`careteam config doc` prints this table, `careteam config defaults` a file with everything in it, and `careteam config check` "
+      "tells\n"
+      "what is wrong with yours. A variable of the environment takes the place of the setting in the file; a list is written with "
+      "commas.\n\n"
+      "| setting | variable | values | default | |\n|---|---|---|---|---|\n";
+  for (const setting& one : settings()) {
+    const std::string value = value_text(one, defaults);
+    const std::string shown = !value.empty() ? "`" + value + "`" : one.need == presence::required ? "required" : "none";
+    text.append("| `").append(one.section).append(".").append(one.key).append("` | `").append(variable_of(one)).append("` | ");
+    text.append(describe_values(one)).append(" | ").append(shown).append(" | ").append(one.help).append(" |\n");
+  }
+  return text;
+}
+
 std::string document_settings() {
   config defaults;
-  std::string text = "# Configuration of careteam. Every setting is here, with its default.\n";
+  std::string text = "# Configuration of careteam, as `careteam config defaults` prints it. Every setting is here, with its default.\n";
   std::string_view section;
   for (const setting& one : settings()) {
     if (one.section != section) {

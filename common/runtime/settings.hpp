@@ -69,6 +69,12 @@ std::span<const setting> settings();
 /// The range or the form of a setting's values, for people: "1000 to 60000 milliseconds".
 std::string describe_values(const setting& one);
 
+/// The environment variable that takes a setting's place: CARETEAM_SERVER_LISTEN.
+std::string variable_of(const setting& one);
+
+/// All settings as a Markdown table: name, variable, values, default, and what it is.
+std::string tabulate_settings();
+
 /// A complete configuration file with every setting, its help, range and default. Settings without a default are shown as comments.
 std::string document_settings();
 

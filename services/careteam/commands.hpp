@@ -42,6 +42,13 @@ int verify(const std::filesystem::path& config_file);
 /// `careteam rebuild`: makes what is derived anew and compares.
 int rebuild(const std::filesystem::path& config_file);
 
+/// `careteam config check`: what is wrong with a configuration, before a server is started with it.
+int check_config(const std::filesystem::path& config_file);
+/// `careteam config defaults`: a file with every setting.
+int print_defaults();
+/// `careteam config doc`: every setting as a Markdown table.
+int print_settings();
+
 /// The configuration, or nothing after saying why on stderr.
 std::optional<runtime::config> read_config(const std::filesystem::path& file);
 

@@ -8,7 +8,7 @@
 namespace careteam {
 
 std::optional<runtime::config> read_config(const std::filesystem::path& file) {
-  auto loaded = runtime::load_config(file);
+  auto loaded = runtime::load_config(file, runtime::process_environment());
   if (loaded) return std::move(*loaded);
   std::cerr << "careteam: " << loaded.error().to_text() << '\n';
   return std::nullopt;
@@ -70,6 +70,13 @@ int main(int argc, char** argv) {
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
   with_config(rebuilding);
 
+  auto* configuring = app.add_subcommand("config", "Check a configuration file, or print all settings");
+  configuring->require_subcommand(1);
+  auto* checking = configuring->add_subcommand("check", "Read the file and the environment, look at what they name, and say what is wrong");
+  with_config(checking);
+  auto* defaults = configuring->add_subcommand("defaults", "Print a file with every setting, its range and default");
+  auto* documenting = configuring->add_subcommand("doc", "Print every setting as a Markdown table");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -82,6 +89,9 @@ int main(int argc, char** argv) {
     if (*tokens) return token(wanted);
     if (*verifying) return verify(config_file);
     if (*rebuilding) return rebuild(config_file);
+    if (*checking) return check_config(config_file);
+    if (*defaults) return print_defaults();
+    if (*documenting) return print_settings();
   } catch (const std::exception& error) {
     std::cerr << "careteam: " << error.what() << '\n';
     return exit_failed;

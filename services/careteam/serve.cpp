@@ -1,4 +1,6 @@
 // `careteam serve`: wires the parts into one process on one event loop.
+#include <sys/stat.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fstream>
@@ -25,6 +27,7 @@ using runtime::log_error;
 using runtime::log_info;
 using runtime::log_warning;
 
+constexpr auto key_look = std::chrono::seconds(1);  // Between two looks at the key file.
 constexpr auto drain_step = std::chrono::milliseconds(10);
 constexpr auto presence_settling = std::chrono::seconds(2);      // Beyond one heartbeat of the other gateways.
 constexpr auto redis_farewell = std::chrono::milliseconds(500);  // To take this gateway's presence out of Redis.
@@ -134,6 +137,60 @@ class redis_presence {
   bool finished_ = false;
 };
 
+/// Reads the key file again when it has changed: a retired key is refused and a new one accepted without a restart.
+class key_watch {
+ public:
+  key_watch(asio::any_io_executor executor, identity::key_store& keys, std::filesystem::path file, runtime::metrics_registry& metrics)
+      : timer_(executor),
+        keys_(keys),
+        file_(std::move(file)),
+        seen_(state_of(file_)),
+        failures_(metrics.add_counter("careteam_key_reload_failures_total", "Changes of the key file that could not be used.")) {
+    metrics.add_callback_gauge("careteam_keys", "Keys that tokens are verified with.",
+                               [&keys] { return static_cast<double>(keys.keys().size()); });
+  }
+
+  void start() {
+    timer_.expires_after(key_look);
+    timer_.async_wait([this](boost::system::error_code stopped) {
+      if (stopped) return;
+      look();
+      start();
+    });
+  }
+  void stop() { timer_.cancel(); }
+
+ private:
+  struct file_state {
+    ino_t inode = 0;
+    off_t size = 0;
+    std::int64_t changed_s = 0, changed_ns = 0;
+    bool operator==(const file_state&) const = default;
+  };
+  static file_state state_of(const std::filesystem::path& file) {
+    struct stat now {};
+    if (stat(file.c_str(), &now) != 0) return {};
+    return {now.st_ino, now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
+  }
+  void look() {
+    const auto now = state_of(file_);
+    if (now == seen_) return;
+    seen_ = now;
+    if (const auto failed = keys_.reload()) {
+      failures_.increment();
+      log_error("keys_not_reloaded", {{"file", file_.string()}, {"reason", failed->message}});
+    } else {
+      log_info("keys_reloaded", {{"file", file_.string()}, {"keys", keys_.keys().size()}});
+    }
+  }
+
+  asio::steady_timer timer_;
+  identity::key_store& keys_;
+  std::filesystem::path file_;
+  file_state seen_;
+  runtime::counter& failures_;
+};
+
 /// The process's parts, in the order in which they are made; they end in the opposite order.
 class server {
  public:
@@ -151,6 +208,7 @@ class server {
         page_{metrics_, [this] { return ready(); }},
         admin_(loop, settings.server.admin_listen,
                [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
+        key_watch_(loop.get_executor(), keys_, settings.identity.jwks_file, metrics_),
         control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
@@ -178,6 +236,7 @@ class server {
     });
     admin_.start();
     control_.start();
+    key_watch_.start();
     if (presence_) presence_->start();
   }
 
@@ -195,6 +254,7 @@ class server {
     }
     admin_.stop();
     control_.stop();
+    key_watch_.stop();
     if (presence_) co_await presence_->stop();
     co_await store_->close();
     log_info("stopped", {{"after", std::chrono::steady_clock::now() - started}, {"sessions_left", hub_.session_count()}});
@@ -244,6 +304,7 @@ class server {
   gateway::listener clients_;
   gateway::admin_page page_;
   gateway::listener admin_;
+  key_watch key_watch_;
   admin::control_port control_;
   std::optional<redis_presence> presence_;
   bool people_known_ = false;

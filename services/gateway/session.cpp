@@ -322,7 +322,7 @@ v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const 
   access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
   access.set_after(at.stream(stream).next - 1);
   access.set_patient_name(at.host->state().team.patient_name);
-  access.set_may_post(care::may_post(at.host->state().team, person_, stream, hub_.instant()));
+  access.set_may_post(care::may_post(at.host->state().team, {person_, acting_role_, false}, stream, hub_.instant()));
   return access;
 }
 

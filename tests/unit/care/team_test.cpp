@@ -281,7 +281,7 @@ TEST(roster_change, a_role_changes_at_one_instant) {
   ASSERT_THAT(ward.does("alex", change_role(ward.roster_version(), "nina", v1::ROLE_MEDICAL_ASSISTANT, v1::ROLE_ONCOLOGY_NURSE)),
               accepted());
   EXPECT_THAT(ward.readable("nina"), ElementsAre(shared, clinical, support));
-  EXPECT_TRUE(may_post(ward.team(), "nina", clinical, ward.now));
+  EXPECT_TRUE(may_post(ward.team(), person("nina"), clinical, ward.now));
   EXPECT_FALSE(may_read(ward.team(), "nina", clinical, ward.now - 1us));
   ward.now = monday + 48h;
   EXPECT_THAT(ward.readable("nina"), IsEmpty()) << "the end of the membership stays";

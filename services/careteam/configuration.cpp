@@ -1,0 +1,75 @@
+// `careteam config`.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "careteam/commands.hpp"
+#include "identity/key_store.hpp"
+#include "runtime/settings.hpp"
+
+namespace careteam {
+namespace {
+
+/// Says what is wrong, and goes on: the operator sees everything at once.
+class findings {
+ public:
+  void add(std::string_view setting, const std::string& what) {
+    std::cerr << "careteam config: " << setting << ": " << what << '\n';
+    any_ = true;
+  }
+  bool any() const { return any_; }
+
+ private:
+  bool any_ = false;
+};
+
+void check_secret(std::string_view setting, const std::filesystem::path& file, findings& found) {
+  if (file.empty()) return;
+  struct stat now {};
+  if (stat(file.c_str(), &now) != 0 || access(file.c_str(), R_OK) != 0) {
+    found.add(setting, file.string() + " cannot be read by this user");
+  } else if ((now.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    found.add(setting, file.string() + " can be read or written by others: chmod 600");
+  }
+}
+
+}  // namespace
+
+int check_config(const std::filesystem::path& config_file) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  findings found;
+  if (const auto missing = runtime::missing_for_serving(*settings, config_file)) found.add("identity", missing->message);
+  if (!settings->identity.jwks_file.empty()) {
+    const auto keys = identity::load_jwks(settings->identity.jwks_file);
+    if (!keys) found.add("identity.jwks_file", settings->identity.jwks_file.string() + ": " + keys.error().message);
+  }
+  check_secret("redis.password_file", settings->redis.password_file, found);
+  check_secret("redis.cluster_key_file", settings->redis.cluster_key_file, found);
+  const auto& store = settings->store.path;
+  const auto folder = store.parent_path().empty() ? std::filesystem::path(".") : store.parent_path();
+  std::error_code ignored;
+  if (std::filesystem::exists(store, ignored)) {
+    if (access(store.c_str(), R_OK | W_OK) != 0) found.add("store.path", store.string() + " cannot be written by this user");
+  } else if (!settings->store.create) {
+    found.add("store.path", store.string() + " does not exist, and store.create is false");
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    found.add("store.path", "the folder " + folder.string() + " cannot be written by this user");
+  if (found.any()) return exit_failed;
+  std::cout << config_file.string() << " is in order\n";
+  return exit_done;
+}
+
+int print_defaults() {
+  std::cout << runtime::document_settings();
+  return exit_done;
+}
+
+int print_settings() {
+  std::cout << runtime::tabulate_settings();
+  return exit_done;
+}
+
+}  // namespace careteam
