@@ -1,0 +1,44 @@
+"""What ships in deploy/ fits the server: every metric that a rule or a panel names is served, and the unit is as tight as we say."""
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+from server import ROOT, Server
+
+DEPLOY = pathlib.Path(ROOT) / "deploy"
+METRIC = re.compile(r"\bcareteam_[a-z_]+")
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The names of all metrics of a running server, as samples."""
+    with Server() as server:
+        server.start()
+        text = server.admin("/metrics")[1]
+    return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("file", ["prometheus-alerts.yaml", "grafana-dashboard.json"])
+def test_every_metric_that_is_named_is_served(served, file):
+    named = set(METRIC.findall((DEPLOY / file).read_text()))
+    assert named and named <= served, named - served
+
+
+def test_every_metric_is_explained_and_has_a_place(served):
+    """A metric that no panel and no rule shows is one that nobody looks at."""
+    shown = set(METRIC.findall((DEPLOY / "prometheus-alerts.yaml").read_text() + (DEPLOY / "grafana-dashboard.json").read_text()))
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in served if name.startswith("careteam_")}
+    assert families <= {re.sub(r"_bucket$", "", name) for name in shown}, families - shown
+
+
+def test_the_dashboard_is_json_with_panels_that_do_not_overlap():
+    board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    places = [(one["gridPos"]["x"], one["gridPos"]["y"]) for one in board["panels"]]
+    assert len(places) == len(set(places)) and all(one["targets"] for one in board["panels"])
+
+
+def test_the_unit_is_sandboxed():
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", DEPLOY / "careteam.service"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr
