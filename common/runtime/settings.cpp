@@ -116,7 +116,7 @@ const std::array table = {
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},
     setting{"limits", "wrong_patient_window_ms", milliseconds_setting{CARETEAM_FIELD(limits, wrong_patient_window), 0, hour},
-            "How long the author may take back a message that was meant for another patient.", ""},
+            "A post about another patient than the last one, within this time, asks whether that patient is meant. 0: never.", ""},
 
     setting{"log", "level", level_setting{CARETEAM_FIELD(log, level)}, "Lines below this level are not written.", ""},
 };

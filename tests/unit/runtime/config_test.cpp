@@ -14,6 +14,7 @@ namespace careteam::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::scratch_folder;
 using ::testing::StartsWith;
@@ -306,6 +307,52 @@ TEST(config, a_file_that_cannot_be_read_is_an_error) {
   ASSERT_FALSE(huge);
   EXPECT_THAT(huge.error().to_text(), HasSubstr("too large"));
   EXPECT_THROW(huge.value(), std::runtime_error);
+}
+
+TEST(variables, take_the_place_of_the_file_s_settings) {
+  const environment variables{{"CARETEAM_SERVER_LISTEN", "127.0.0.1:1234"},
+                              {"CARETEAM_SERVER_DRAIN_MS", "1500"},
+                              {"CARETEAM_SERVER_MAX_CONNECTIONS", "77"},
+                              {"CARETEAM_SERVER_MAX_CONNECTIONS_PER_PERSON", "7"},
+                              {"CARETEAM_SERVER_ALLOWED_ORIGINS", "https://a.example.org,https://b.example.org"},
+                              {"CARETEAM_STORE_CREATE", "false"},
+                              {"CARETEAM_STORE_PATH", "elsewhere.db"},
+                              {"CARETEAM_REDIS_ENDPOINT", ""},
+                              {"CARETEAM_LOG_LEVEL", "error"},
+                              {"CARETEAM_BINARY", "is not ours to read"},
+                              {"CARETEAM_SEED", "7"}};
+  const auto read = parse_config("[server]\nlisten = \"127.0.0.1:80\"\n[store]\npath = \"here.db\"\n", file_name, variables);
+  ASSERT_TRUE(read) << read.error().to_text();
+  EXPECT_EQ(read->server.listen, (tcp_address{"127.0.0.1", 1234}));
+  EXPECT_EQ(read->server.drain, 1500ms);
+  EXPECT_EQ(read->server.max_connections, 77U);
+  EXPECT_THAT(read->server.allowed_origins, ElementsAre("https://a.example.org", "https://b.example.org"));
+  EXPECT_FALSE(read->store.create);
+  EXPECT_EQ(read->store.path, "/etc/careteam/elsewhere.db");
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(read->redis.endpoint));
+  EXPECT_EQ(read->log.level, log_level::error);
+}
+
+TEST(variables, may_name_what_is_required) {
+  EXPECT_TRUE(parse_config("", file_name, {{"CARETEAM_STORE_PATH", "/var/lib/store.db"}}));
+}
+
+TEST(variables, are_checked_like_settings_and_name_themselves) {
+  const auto told = [](const std::string& name, const std::string& value) {
+    const auto read = parse_config(with_store, file_name, {{name, value}});
+    return read ? std::string("accepted") : read.error().to_text();
+  };
+  EXPECT_THAT(told("CARETEAM_SERVER_DRAIN_MS", "soon"),
+              StartsWith("CARETEAM_SERVER_DRAIN_MS: must be a whole number, 0 to 9000 milliseconds"));
+  EXPECT_THAT(told("CARETEAM_SERVER_DRAIN_MS", "10000"), HasSubstr("0 to 9000"));
+  EXPECT_THAT(told("CARETEAM_SERVER_DRAIN_MS", ""), HasSubstr("whole number"));
+  EXPECT_THAT(told("CARETEAM_SERVER_DRAIN_MS", "1 "), HasSubstr("whole number"));
+  EXPECT_THAT(told("CARETEAM_STORE_CREATE", "yes"), HasSubstr("true or false"));
+  EXPECT_THAT(told("CARETEAM_SERVER_LISTEN", "localhost"), HasSubstr("numeric address"));
+  EXPECT_THAT(told("CARETEAM_SERVER_ALLOWED_ORIGINS", "https://a.example.org,b"), HasSubstr("\"b\""));
+  EXPECT_THAT(told("CARETEAM_SERVER_LISTN", "127.0.0.1:1"), HasSubstr("did you mean CARETEAM_SERVER_LISTEN?"));
+  EXPECT_THAT(told("CARETEAM_LOG_COLOUR", "red"), HasSubstr("is the variable of no setting"));
+  EXPECT_THAT(told("CARETEAM_SERVER_ADMIN_LISTEN", "127.0.0.1:8080"), HasSubstr("takes the port"));
 }
 
 TEST(settings, are_documented_completely_and_the_document_is_a_configuration_with_the_defaults) {
