@@ -45,6 +45,7 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
     }
     account next = account_of(enrolled);
     next.suspended = known->suspended;
+    next.revoked = known->revoked;
     if (next == *known) return facts{};
   }
   return result;
@@ -60,6 +61,12 @@ const account* organization_state::find(std::string_view person) const {
 bool organization_state::active(std::string_view person) const {
   const account* one = find(person);
   return one && !one->suspended;
+}
+
+bool organization_state::revoked(std::string_view person, std::chrono::system_clock::time_point t, std::chrono::milliseconds skew) const {
+  const account* one = find(person);
+  // A token tells whole seconds: one of the same second may be from before.
+  return one && one->revoked != instant{} && t <= one->revoked + skew;
 }
 
 outcome<facts> decide_organization(const organization_state& state, const v1::Command& command, const actor& who) {
@@ -95,6 +102,15 @@ outcome<facts> decide_organization(const organization_state& state, const v1::Co
       reinstated.set_reason(asked.reason());
       return result;
     }
+    case v1::Command::kRevokeSessions: {
+      const auto& asked = command.revoke_sessions();
+      if (!state.find(asked.person_id())) return refuse(code::not_found, "revokeSessions.personId", "no such person");
+      if (auto reason = check_text(asked.reason(), "revokeSessions.reason", max_reason_bytes); !reason) return reason.error();
+      auto& revoked = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_sessions_revoked();
+      revoked.set_person_id(asked.person_id());
+      revoked.set_reason(asked.reason());
+      return result;
+    }
     default:
       return refuse(code::invalid_argument, "action", "is not a command on the organisation");
   }
@@ -106,6 +122,7 @@ void apply_organization(organization_state& state, const v1::Entry& entry) {
       account next = account_of(entry.person_enrolled());
       auto& slot = state.people[entry.person_enrolled().person_id()];
       next.suspended = slot.suspended;
+      next.revoked = slot.revoked;
       slot = std::move(next);
       break;
     }
@@ -114,6 +131,9 @@ void apply_organization(organization_state& state, const v1::Entry& entry) {
       break;
     case v1::Entry::kPersonReinstated:
       state.people[entry.person_reinstated().person_id()].suspended = false;
+      break;
+    case v1::Entry::kSessionsRevoked:
+      if (const auto when = to_instant(entry.time())) state.people[entry.sessions_revoked().person_id()].revoked = *when;
       break;
     default:
       break;

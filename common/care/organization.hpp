@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "care/command.hpp"
+#include "care/time.hpp"
 #include "careteam/v1/entries.pb.h"
 
 namespace careteam::care {
@@ -15,6 +16,7 @@ struct account {
   v1::PersonKind kind = v1::PERSON_KIND_UNSPECIFIED;
   bool administrator = false;
   bool suspended = false;
+  instant revoked{};  ///< Tokens that were issued until then are void.
   std::string reach, hours;
   bool operator==(const account&) const = default;
 };
@@ -24,10 +26,12 @@ struct organization_state {
   const account* find(std::string_view person) const;
   /// Has an account that is not suspended.
   bool active(std::string_view person) const;
+  /// Whether a token that was issued at `t` is void. `skew`: how far the issuer's clock may be ahead of ours.
+  bool revoked(std::string_view person, std::chrono::system_clock::time_point t, std::chrono::milliseconds skew) const;
   bool operator==(const organization_state&) const = default;
 };
 
-/// EnrollPerson, SuspendPerson, ReinstatePerson: by administrators and by the system.
+/// EnrollPerson, SuspendPerson, ReinstatePerson, RevokeSessions: by administrators and by the system.
 outcome<facts> decide_organization(const organization_state& state, const v1::Command& command, const actor& who);
 void apply_organization(organization_state& state, const v1::Entry& entry);
 

@@ -63,7 +63,8 @@ std::string record_key(std::string_view patient_id) {
 }
 
 bool on_organization(v1::Command::ActionCase action) {
-  return action == v1::Command::kEnrollPerson || action == v1::Command::kSuspendPerson || action == v1::Command::kReinstatePerson;
+  return action == v1::Command::kEnrollPerson || action == v1::Command::kSuspendPerson || action == v1::Command::kReinstatePerson ||
+         action == v1::Command::kRevokeSessions;
 }
 
 std::string_view action_name(v1::Command::ActionCase action) {

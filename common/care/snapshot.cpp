@@ -126,6 +126,7 @@ void put_organization(RecordSnapshot& to, const organization_state& organization
   for (const auto& [person, one] : organization.people) {
     auto& row = *to.add_accounts();
     row.set_suspended(one.suspended);
+    row.set_revoked_us(one.revoked.time_since_epoch().count());
     auto& enrolled = *row.mutable_enrolled();
     enrolled.set_person_id(person);
     enrolled.set_name(one.name);
@@ -143,6 +144,7 @@ void get_organization(organization_state& organization, const RecordSnapshot& fr
     one.kind = row.enrolled().kind();
     one.administrator = row.enrolled().roles_size() > 0;
     one.suspended = row.suspended();
+    one.revoked = instant(std::chrono::microseconds(row.revoked_us()));
     one.reach = row.enrolled().reach();
     one.hours = row.enrolled().hours();
     organization.people.emplace(row.enrolled().person_id(), std::move(one));

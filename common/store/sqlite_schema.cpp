@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 #include "store/contract.hpp"
@@ -61,6 +62,27 @@ std::string owner_of(int file) {
     throw open_error(open_failure::missing, "the folder of store " + path + " does not exist: create it or correct the path");
   }
   throw open_error(open_failure::unreadable, "store " + path + " cannot be opened: " + std::generic_category().message(error));
+}
+
+/// The path as an URI of a file that nobody changes.
+std::string immutable_uri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char each : path) {
+    switch (each) {
+      case '%':
+        uri += "%25";
+        break;
+      case '?':
+        uri += "%3f";
+        break;
+      case '#':
+        uri += "%23";
+        break;
+      default:
+        uri += each;
+    }
+  }
+  return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -118,6 +140,20 @@ void require_file(const std::string& path) {
     throw open_error(open_failure::missing, "store " + path + " does not exist: create it first or correct the path");
   }
   if (!S_ISREG(status.st_mode)) throw open_error(open_failure::not_a_store, path + " is not a file: correct the path");
+}
+
+void open_to_read(sqlite_connection& connection, const std::string& path) {
+  connection.open(path, SQLITE_OPEN_READONLY);
+  connection.integer("PRAGMA schema_version");
+  // A WAL needs a file for what its readers share. Where none can be made (a backup on a read-only volume) and there is no WAL,
+  // the file is all there is.
+  std::error_code none;
+  const auto wal_bytes = std::filesystem::file_size(path + "-wal", none);
+  const bool no_shared_file = connection.code() == SQLITE_CANTOPEN || connection.code() == SQLITE_READONLY;
+  if (!no_shared_file || (!none && wal_bytes != 0)) return;
+  connection.close();
+  connection.clear_failure();
+  connection.open(immutable_uri(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
 void check_schema(sqlite_connection& connection, const std::string& path) {

@@ -61,6 +61,9 @@ void throw_if_failed(const sqlite_connection& connection, const std::string& pat
 /// Throws open_error unless a file is there.
 void require_file(const std::string& path);
 
+/// Opens a store for reading, whoever else has it open. The connection's failure says what went wrong.
+void open_to_read(sqlite_connection& connection, const std::string& path);
+
 /// Throws open_error unless the connection's file is a store of this schema.
 void check_schema(sqlite_connection& connection, const std::string& path);
 

@@ -280,41 +280,6 @@ class verification {
   verify_report report_;
 };
 
-/// The path as an URI of a file that nobody changes.
-std::string immutable_uri(const std::string& path) {
-  std::string uri = "file:";
-  for (const char each : path) {
-    switch (each) {
-      case '%':
-        uri += "%25";
-        break;
-      case '?':
-        uri += "%3f";
-        break;
-      case '#':
-        uri += "%23";
-        break;
-      default:
-        uri += each;
-    }
-  }
-  return uri + "?immutable=1";
-}
-
-void open_to_read(sqlite_connection& connection, const std::string& path) {
-  connection.open(path, SQLITE_OPEN_READONLY);
-  connection.integer("PRAGMA schema_version");
-  // A WAL needs a file for what its readers share. Where none can be made (a backup on a read-only volume) and there is no WAL,
-  // the file is all there is.
-  std::error_code none;
-  const auto wal_bytes = std::filesystem::file_size(path + "-wal", none);
-  const bool no_shared_file = connection.code() == SQLITE_CANTOPEN || connection.code() == SQLITE_READONLY;
-  if (!no_shared_file || (!none && wal_bytes != 0)) return;
-  connection.close();
-  connection.clear_failure();
-  connection.open(immutable_uri(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
-}
-
 }  // namespace
 
 verify_report verify_sqlite(const std::string& path, const verify_progress& progress) {

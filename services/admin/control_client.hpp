@@ -14,8 +14,11 @@ class control_client final : public unit_sink {
   control_client(boost::asio::io_context& loop, const std::filesystem::path& path);
 
   boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit) override;
+  /// The sessions of a person, or of everybody where it is empty.
+  boost::asio::awaitable<store::result<internal::SessionList>> sessions(std::string person);
 
  private:
+  boost::asio::awaitable<store::result<internal::ControlAnswer>> ask(internal::ControlRequest request);
   control_socket socket_;
 };
 

@@ -27,8 +27,8 @@ bool trusted(control_socket& peer) {
 
 }  // namespace
 
-control_port::control_port(std::filesystem::path path, coordination::record_hosts& hosts)
-    : path_(std::move(path)), hosts_(hosts), acceptor_(hosts.environment().executor) {
+control_port::control_port(std::filesystem::path path, coordination::record_hosts& hosts, session_directory sessions)
+    : path_(std::move(path)), hosts_(hosts), sessions_(std::move(sessions)), acceptor_(hosts.environment().executor) {
   const asio::local::stream_protocol::endpoint here(path_.string());
   std::error_code ignored;
   if (std::filesystem::is_socket(path_, ignored)) std::filesystem::remove(path_, ignored);
@@ -92,11 +92,21 @@ asio::awaitable<void> control_port::serve(control_socket peer) {
 
 asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, internal::ControlRequest request) {
   internal::ControlAnswer given;
-  if (!request.has_apply()) {
-    given.set_error("this server does not know the request: use its own version of careteam");
-    co_return given;
+  switch (request.request_case()) {
+    case internal::ControlRequest::kApply:
+      given = co_await apply(into, from_control(std::move(*request.mutable_apply())));
+      break;
+    case internal::ControlRequest::kListSessions:
+      *given.mutable_sessions() = sessions_(request.list_sessions().person_id());
+      break;
+    case internal::ControlRequest::REQUEST_NOT_SET:
+      given.set_error("this server does not know the request: use its own version of careteam");
+      break;
   }
-  auto unit = from_control(std::move(*request.mutable_apply()));
+  co_return given;
+}
+
+asio::awaitable<internal::ControlAnswer> control_port::apply(importer& into, import_unit unit) {
   // The hosts of what the unit touches stand still meanwhile: a record where everybody talks would always be a step ahead. In the order of
   // their names, so that two units never wait for each other.
   std::set<std::string> touched{std::string()};
@@ -110,6 +120,7 @@ asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, in
   }
   const auto outcome = co_await into.apply(std::move(unit));
   still.clear();
+  internal::ControlAnswer given;
   if (!outcome) {
     given.set_error(outcome.error().message());
     co_return given;

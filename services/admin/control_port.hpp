@@ -6,6 +6,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <filesystem>
+#include <functional>
 
 #include "admin/control_wire.hpp"
 #include "admin/importer.hpp"
@@ -15,11 +16,14 @@ namespace careteam::admin {
 
 inline constexpr std::size_t max_control_connections = 8;
 
+/// The sessions of a person, or of everybody where it is empty: the gateway knows.
+using session_directory = std::function<internal::SessionList(const std::string& person)>;
+
 class control_port {
  public:
   /// Listens. A file that is left at `path` by a server that was killed is replaced: whoever holds the store's lock owns it. Throws
   /// std::runtime_error that names the path (start-up).
-  control_port(std::filesystem::path path, coordination::record_hosts& hosts);
+  control_port(std::filesystem::path path, coordination::record_hosts& hosts, session_directory sessions);
   ~control_port();
 
   void start();
@@ -30,9 +34,11 @@ class control_port {
   boost::asio::awaitable<void> accept();
   boost::asio::awaitable<void> serve(control_socket peer);
   boost::asio::awaitable<internal::ControlAnswer> answer(importer& into, internal::ControlRequest request);
+  boost::asio::awaitable<internal::ControlAnswer> apply(importer& into, import_unit unit);
 
   std::filesystem::path path_;
   coordination::record_hosts& hosts_;
+  session_directory sessions_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   std::size_t connections_ = 0;
 };

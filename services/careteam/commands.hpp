@@ -36,11 +36,26 @@ struct enroll_request {
 /// `careteam enroll`: an account by hand.
 int enroll(const std::filesystem::path& config_file, const enroll_request& asked);
 
+struct sessions_request {
+  std::string person, revoke, reason;
+};
+/// `careteam sessions`: who is connected, and the end of it.
+int list_or_revoke(const std::filesystem::path& config_file, const sessions_request& asked);
+
 /// `careteam verify`: recomputes every hash chain of a store.
 int verify(const std::filesystem::path& config_file);
 
 /// `careteam rebuild`: makes what is derived anew and compares.
 int rebuild(const std::filesystem::path& config_file);
+
+/// `careteam backup`: a copy of the store, also of one that is being served.
+int backup(const std::filesystem::path& config_file, const std::filesystem::path& to);
+
+/// `careteam restore`: a backup becomes the store.
+int restore(const std::filesystem::path& config_file, const std::filesystem::path& from);
+
+/// `careteam health`: how the running server is, for where there is no curl.
+int health(const std::filesystem::path& config_file);
 
 /// `careteam config check`: what is wrong with a configuration, before a server is started with it.
 int check_config(const std::filesystem::path& config_file);

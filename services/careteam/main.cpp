@@ -70,6 +70,26 @@ int main(int argc, char** argv) {
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
   with_config(rebuilding);
 
+  auto* sessions =
+      app.add_subcommand("sessions", "List who is connected; --revoke ends a person's sessions and voids every token until now");
+  with_config(sessions);
+  sessions_request whose;
+  sessions->add_option("--person", whose.person, "Only this person's");
+  auto* revoking = sessions->add_option("--revoke", whose.revoke, "End this person's sessions and void every token issued until now");
+  sessions->add_option("--reason", whose.reason, "With --revoke: why, for the record")->needs(revoking);
+
+  std::filesystem::path copy;
+  auto* backing_up =
+      app.add_subcommand("backup", "Copy the store as it is at this moment, also while the server runs, and verify the copy");
+  with_config(backing_up);
+  backing_up->add_option("file", copy, "The copy; it must not exist")->required();
+  auto* restoring = app.add_subcommand("restore", "Make a backup the store, as a new incarnation: clients then read everything again");
+  with_config(restoring);
+  restoring->add_option("file", copy, "The backup; it is verified first")->required()->check(CLI::ExistingFile);
+
+  auto* asking_health = app.add_subcommand("health", "Ask the running server how it is: exit 0 and its report, or 1");
+  with_config(asking_health);
+
   auto* configuring = app.add_subcommand("config", "Check a configuration file, or print all settings");
   configuring->require_subcommand(1);
   auto* checking = configuring->add_subcommand("check", "Read the file and the environment, look at what they name, and say what is wrong");
@@ -89,6 +109,10 @@ int main(int argc, char** argv) {
     if (*tokens) return token(wanted);
     if (*verifying) return verify(config_file);
     if (*rebuilding) return rebuild(config_file);
+    if (*sessions) return list_or_revoke(config_file, whose);
+    if (*backing_up) return backup(config_file, copy);
+    if (*restoring) return restore(config_file, copy);
+    if (*asking_health) return health(config_file);
     if (*checking) return check_config(config_file);
     if (*defaults) return print_defaults();
     if (*documenting) return print_settings();

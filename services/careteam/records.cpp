@@ -1,15 +1,18 @@
-// `careteam import`, `enroll`, `verify`, `rebuild`: commands on the store.
+// `careteam import`, `enroll`, `verify`, `rebuild`, `backup`, `restore`: commands on the store.
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <ctime>
+#include <functional>
 #include <iostream>
 
 #include "admin/control_client.hpp"
 #include "admin/importer.hpp"
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
-#include "store/sqlite_schema.hpp"
+#include "store/sqlite_backup.hpp"
 #include "store/sqlite_store.hpp"
 #include "store/verify.hpp"
 
@@ -168,6 +171,49 @@ asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& 
   }
 }
 
+asio::awaitable<void> revoke_in(admin::unit_sink& into, const sessions_request& asked, int& code) {
+  admin::import_unit unit;
+  unit.where = "careteam sessions";
+  auto& step = unit.steps.emplace_back();
+  step.source = asked.revoke;
+  step.when = admin::apply_when::if_changed;
+  step.command.mutable_revoke_sessions()->set_person_id(asked.revoke);
+  step.command.mutable_revoke_sessions()->set_reason(asked.reason);
+  const auto outcome = co_await into.apply(std::move(unit));
+  if (!outcome) {
+    std::cerr << "careteam sessions: " << outcome.error().message() << '\n';
+  } else if (outcome->refused) {
+    std::cerr << "careteam sessions: " << outcome->refused->message << '\n';
+  } else {
+    std::cout << "revoked\n";
+    code = exit_done;
+  }
+}
+
+std::string shown(std::int64_t microseconds) {
+  const std::time_t seconds = microseconds / 1'000'000;
+  std::tm parts{};
+  std::array<char, 32> text{};
+  gmtime_r(&seconds, &parts);
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+asio::awaitable<void> print_sessions(admin::control_client& server, std::string person, int& code) {
+  const auto list = co_await server.sessions(std::move(person));
+  if (!list) {
+    std::cerr << "careteam sessions: " << list.error().message() << '\n';
+    co_return;
+  }
+  for (const auto& one : list->sessions()) {
+    std::cout << "session=" << one.session_id() << " person=" << one.person_id() << " device=" << one.device_id()
+              << " opened=" << shown(one.opened_us()) << " token_expires=" << shown(one.token_expires_us())
+              << " waiting_bytes=" << one.waiting_bytes() << '\n';
+  }
+  std::cout << "sessions: " << list->sessions_size() << '\n';
+  code = exit_done;
+}
+
 asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
   auto report = co_await admin::rebuild(in);
   if (!report) {
@@ -178,6 +224,32 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
   std::cout << "rebuilt: records=" << report->records << " entries=" << report->entries << " snapshots=" << report->snapshots
             << " memberships=" << report->memberships << " differences=" << report->differences.size() << '\n';
   code = report->differences.empty() ? exit_done : exit_failed;
+}
+
+constexpr std::uint64_t mebibyte = 1024 * 1024;
+
+/// Shows on a terminal how far something has come, in these units.
+template <std::uint64_t Unit>
+std::function<void(std::uint64_t, std::uint64_t)> show_progress(std::string what) {
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  return [terminal, what = std::move(what)](std::uint64_t done, std::uint64_t total) {
+    if (terminal) std::cerr << '\r' << done / Unit << " of " << total / Unit << ' ' << what << (done == total ? "\n" : "") << std::flush;
+  };
+}
+
+/// Verifies the store at `path` and says what was found.
+int report_verification(const std::filesystem::path& path) {
+  const auto report = store::verify_sqlite(path.string(), show_progress<1>("entries verified"));
+  for (const auto& one : report.findings) {
+    std::cerr << "finding:";
+    if (!one.record.empty()) std::cerr << " record=" << one.record;
+    if (one.stream != 0) std::cerr << " stream=" << one.stream;
+    if (one.seq != 0) std::cerr << " seq=" << one.seq;
+    std::cerr << ' ' << one.what << '\n';
+  }
+  std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
+            << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
+  return report.sound() ? exit_done : exit_failed;
 }
 
 }  // namespace
@@ -200,24 +272,53 @@ int rebuild(const std::filesystem::path& config_file) {
   return with_store(*settings, store::when_missing::fail, [&](store::record_store& in, int& code) { return rebuild_in(in, code); });
 }
 
+int list_or_revoke(const std::filesystem::path& config_file, const sessions_request& asked) {
+  if (!asked.revoke.empty()) {
+    if (asked.reason.empty()) {
+      std::cerr << "careteam sessions: --revoke needs --reason\n";
+      return exit_usage;
+    }
+    // Written into the organisation's record: it counts for every process, and after a restart.
+    return with_sink(config_file, [&](admin::unit_sink& into, int& code) { return revoke_in(into, asked, code); });
+  }
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  asio::io_context loop(1);
+  const auto path = admin::control_path(settings->server.control_socket, settings->store.path);
+  int code = exit_failed;
+  try {
+    admin::control_client server(loop, path);
+    run(loop, print_sessions(server, asked.person, code));
+  } catch (const boost::system::system_error& failed) {
+    std::cerr << "careteam sessions: no server at " << path.string() << ": " << failed.code().message() << '\n';
+  }
+  return code;
+}
+
 int verify(const std::filesystem::path& config_file) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  const auto report = store::verify_sqlite(settings->store.path.string(), [&](std::uint64_t checked, std::uint64_t total) {
-    if (terminal) std::cerr << '\r' << checked << " of " << total << " entries" << std::flush;
-  });
-  if (terminal) std::cerr << '\r';
-  for (const auto& one : report.findings) {
-    std::cerr << "finding:";
-    if (!one.record.empty()) std::cerr << " record=" << one.record;
-    if (one.stream != 0) std::cerr << " stream=" << one.stream;
-    if (one.seq != 0) std::cerr << " seq=" << one.seq;
-    std::cerr << ' ' << one.what << '\n';
+  return report_verification(settings->store.path);
+}
+
+int backup(const std::filesystem::path& config_file, const std::filesystem::path& to) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  const auto made = store::back_up_sqlite(settings->store.path.string(), to.string(), show_progress<mebibyte>("MiB copied"));
+  std::cout << "copied: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
+  return report_verification(to);
+}
+
+int restore(const std::filesystem::path& config_file, const std::filesystem::path& from) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  if (report_verification(from) != exit_done) {
+    std::cerr << "careteam restore: this backup is not sound; nothing was restored\n";
+    return exit_failed;
   }
-  std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
-            << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
-  return report.sound() ? exit_done : exit_failed;
+  const auto made = store::restore_sqlite(from.string(), settings->store.path.string(), show_progress<mebibyte>("MiB copied"));
+  std::cout << "restored: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
+  return exit_done;
 }
 
 }  // namespace careteam

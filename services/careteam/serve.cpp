@@ -1,6 +1,7 @@
 // `careteam serve`: wires the parts into one process on one event loop.
 #include <sys/stat.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fstream>
@@ -17,6 +18,8 @@
 #include "redis/presence.hpp"
 #include "redis/subscriber.hpp"
 #include "runtime/shutdown.hpp"
+#include "runtime/uuid.hpp"
+#include "store/sqlite_schema.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace careteam {
@@ -119,6 +122,21 @@ class redis_presence {
   }
 
   bool known() const { return presence_.known(); }
+
+  /// A value that goes to Redis and comes back: "came back after 0.4 ms", or why it did not.
+  asio::awaitable<std::string> canary() {
+    const auto started = std::chrono::steady_clock::now();
+    const std::string value = runtime::uuid_text(runtime::generate_uuid7(std::chrono::system_clock::now()));
+    const std::string key = "ct:canary:" + value;
+    std::vector<redis::command> there_and_back{{"SET", key, value, "PX", "5000"}, {"GET", key}, {"DEL", key}};
+    const auto answers = co_await commands_.execute_transaction(std::move(there_and_back));
+    if (answers.has_error()) co_return "did not come back: " + answers.error().message();
+    if (answers->size() != 3 || (*answers)[1].text() != value) co_return "came back as something else";
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - started;
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "came back after %.2f ms", took.count());
+    co_return std::string(text.data());
+  }
   std::size_t online() const { return presence_.online_count(); }
 
  private:
@@ -205,11 +223,12 @@ class server {
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
                  [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
-        page_{metrics_, [this] { return ready(); }},
+        page_{metrics_, [this] { return ready(); }, [this] { return details(); }},
         admin_(loop, settings.server.admin_listen,
                [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
         key_watch_(loop.get_executor(), keys_, settings.identity.jwks_file, metrics_),
-        control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_) {
+        control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_,
+                 [this](const std::string& person) { return list_sessions(person); }) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
@@ -219,6 +238,8 @@ class server {
                                 [this] { return presence_ && presence_->known() ? 1.0 : 0.0; });
     metrics_.add_callback_counter("careteam_store_transactions_total", "Transactions of the store, each of many commands when it is busy.",
                                   [this] { return store_->transactions(); });
+    metrics_.add_callback_gauge("careteam_store_disk_free_bytes", "What is free on the disk of the store.",
+                                [this] { return static_cast<double>(free_disk_bytes()); });
     metrics_.add_callback_counter("careteam_log_lines_lost_total", "Log lines that could not be written.", runtime::lost_log_lines);
   }
 
@@ -289,6 +310,40 @@ class server {
                              : "unreachable: presence is unknown, everything else works") +
                  (draining_ ? "\ndraining" : "") + "\n";
     return state;
+  }
+
+  careteam::internal::SessionList list_sessions(const std::string& person) const {
+    const auto microseconds = [](std::chrono::system_clock::time_point t) {
+      return std::chrono::duration_cast<std::chrono::microseconds>(t.time_since_epoch()).count();
+    };
+    careteam::internal::SessionList list;
+    for (const auto* one : hub_.sessions_of(person)) {
+      auto& row = *list.add_sessions();
+      row.set_session_id(one->id());
+      row.set_person_id(one->person());
+      row.set_device_id(one->device());
+      row.set_acting_role(one->acting_role());
+      row.set_opened_us(microseconds(one->opened_at()));
+      row.set_token_issued_us(microseconds(one->token_issued_at()));
+      row.set_token_expires_us(microseconds(one->token_expires_at()));
+      row.set_waiting_bytes(one->waiting_bytes());
+    }
+    return list;
+  }
+
+  std::uintmax_t free_disk_bytes() const {
+    std::error_code failed;
+    const auto folder = settings_.store.path.parent_path();
+    const auto space = std::filesystem::space(folder.empty() ? std::filesystem::path(".") : folder, failed);
+    return failed ? 0 : space.available;
+  }
+
+  asio::awaitable<std::string> details() {
+    std::string text = "schema " + std::to_string(store::store_schema_version) + "\nepoch " + store_->epoch() + "\ndisk free " +
+                       std::to_string(free_disk_bytes() >> 20) + " MiB\nsessions " + std::to_string(hub_.session_count()) +
+                       "\nrecords at work " + std::to_string(hosts_.size()) + "\n";
+    if (presence_) text += "redis canary " + co_await presence_->canary() + "\n";
+    co_return text;
   }
 
   asio::io_context& loop_;

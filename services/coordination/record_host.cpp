@@ -28,6 +28,7 @@ bool changes_audience(const v1::Entry& entry) {
     case v1::Entry::kPersonEnrolled:
     case v1::Entry::kPersonSuspended:
     case v1::Entry::kPersonReinstated:
+    case v1::Entry::kSessionsRevoked:
       return true;
     default:
       return false;

@@ -13,8 +13,10 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 constexpr auto request_deadline = std::chrono::seconds(5);
 constexpr std::uint32_t max_admin_header_bytes = 8 * 1024;
+constexpr std::string_view verbose_target = "/readyz?verbose";
 
-http::response<http::string_body> answer_to(const http::request<http::empty_body>& request, const admin_page& page) {
+http::response<http::string_body> answer_to(const http::request<http::empty_body>& request, const admin_page& page,
+                                            const std::string& details) {
   http::response<http::string_body> answer(http::status::ok, 11);
   answer.set(http::field::content_type, "text/plain; charset=utf-8");
   answer.set(http::field::cache_control, "no-store");
@@ -23,16 +25,16 @@ http::response<http::string_body> answer_to(const http::request<http::empty_body
     answer.set(http::field::allow, "GET, HEAD");
   } else if (request.target() == "/livez") {
     answer.body() = "live\n";
-  } else if (request.target() == "/readyz") {
+  } else if (request.target() == "/readyz" || request.target() == verbose_target) {
     const auto state = page.ready();
     answer.result(state.ready ? http::status::ok : http::status::service_unavailable);
-    answer.body() = state.text;
+    answer.body() = state.text + details;
   } else if (request.target() == "/metrics") {
     answer.set(http::field::content_type, std::string(runtime::metrics_content_type));
     answer.body() = page.metrics.exposition();
   } else {
     answer.result(http::status::not_found);
-    answer.body() = "here are /livez, /readyz and /metrics\n";
+    answer.body() = "here are /livez, /readyz, /readyz?verbose and /metrics\n";
   }
   answer.keep_alive(false);
   answer.prepare_payload();
@@ -51,7 +53,9 @@ asio::awaitable<void> serve_admin(loop_socket accepted, const admin_page& page) 
   parser.body_limit(0);
   const auto [failed, size] = co_await http::async_read_header(socket.get(), buffer, parser, no_throw);
   if (!failed) {
-    auto answer = answer_to(parser.get(), page);
+    std::string details;
+    if (parser.get().target() == verbose_target) details = co_await page.details();
+    auto answer = answer_to(parser.get(), page, details);
     (void)co_await http::async_write(socket.get(), answer, no_throw);
   }
   socket.in_time();

@@ -17,6 +17,8 @@ struct readiness {
 struct admin_page {
   const runtime::metrics_registry& metrics;
   std::function<readiness()> ready;
+  /// What else the operator may want to know, found out on request (/readyz?verbose); lines to add.
+  std::function<boost::asio::awaitable<std::string>()> details;
 };
 
 /// Serves one request, then closes.

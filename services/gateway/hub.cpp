@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <iterator>
 
 #include "runtime/log.hpp"
 
@@ -64,12 +65,27 @@ void hub::audience_changed(coordination::record_host& host) {
 }
 
 void hub::organization_changed() {
-  std::vector<session*> suspended;
+  std::vector<session*> suspended, revoked;
   const auto& accounts = directory().accounts();
   for (const auto& [person, sessions] : by_person_) {
     if (!accounts.active(person)) suspended.insert(suspended.end(), sessions.begin(), sessions.end());
+    std::copy_if(sessions.begin(), sessions.end(), std::back_inserter(revoked), [&](const session* one) {
+      return accounts.revoked(one->person(), one->token_issued_at(), settings_.identity.clock_skew);
+    });
   }
   for (session* one : suspended) one->end(v1::CLOSE_CODE_SUSPENDED);
+  for (session* one : revoked) {
+    one->out().clear();
+    one->end(v1::CLOSE_CODE_UNAUTHENTICATED);
+  }
+}
+
+std::vector<const session*> hub::sessions_of(const std::string& person) const {
+  std::vector<const session*> found;
+  for (const auto& [whose, sessions] : by_person_) {
+    if (person.empty() || person == whose) found.insert(found.end(), sessions.begin(), sessions.end());
+  }
+  return found;
 }
 
 void hub::cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) {

@@ -80,6 +80,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   care::instant instant() const { return std::chrono::floor<std::chrono::microseconds>(now()); }
 
   std::size_t session_count() const { return session_count_; }
+  /// The open sessions of a person, or of everybody where the person is empty.
+  std::vector<const session*> sessions_of(const std::string& person) const;
   /// Tells every session to come back later, each at another time.
   void drain(std::chrono::milliseconds within);
 

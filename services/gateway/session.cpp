@@ -120,6 +120,14 @@ void session::on_hello(v1::Hello hello) {
     end(v1::CLOSE_CODE_UNAUTHENTICATED);
     return;
   }
+  const auto& settings = hub_.settings().identity;
+  if (hub_.directory().accounts().revoked(who->subject, who->issued_at, settings.clock_skew)) {
+    hub_.metrics().refused_tokens.increment();
+    runtime::log_info("token_refused", {{"session", id_}, {"reason", "revoked"}});
+    refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is refused: revoked"));
+    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+    return;
+  }
   if (phase_ != phase::waiting_for_hello) {
     renew(hello, *who);
     return;
@@ -141,7 +149,9 @@ void session::on_hello(v1::Hello hello) {
   person_ = who->subject;
   device_ = hello.device_id();
   acting_role_ = hello.acting_role();
+  issued_ = who->issued_at;
   expires_ = who->expires_at;
+  opened_at_ = hub_.now();
   if (!hub_.enter(*this)) {
     person_.clear();
     end(v1::CLOSE_CODE_TOO_MANY);
@@ -160,6 +170,7 @@ void session::renew(const v1::Hello& hello, const identity::principal& who) {
     end(v1::CLOSE_CODE_UNAUTHENTICATED);
     return;
   }
+  issued_ = who.issued_at;
   expires_ = who.expires_at;
   acting_role_ = hello.acting_role();
   hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());

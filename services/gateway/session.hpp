@@ -78,9 +78,15 @@ class session : public std::enable_shared_from_this<session> {
   void drain(std::chrono::milliseconds reconnect_after);
 
   outbox& out() { return outbox_; }
+  /// What the device has not taken yet.
+  std::size_t waiting_bytes() const { return outbox_.bytes(); }
   const std::string& person() const { return person_; }
   const std::string& id() const { return id_; }
   const std::string& device() const { return device_; }
+  v1::Role acting_role() const { return acting_role_; }
+  std::chrono::system_clock::time_point opened_at() const { return opened_at_; }
+  std::chrono::system_clock::time_point token_issued_at() const { return issued_; }
+  std::chrono::system_clock::time_point token_expires_at() const { return expires_; }
   bool opened() const { return phase_ == phase::open; }
 
   // What the hub calls.
@@ -142,7 +148,7 @@ class session : public std::enable_shared_from_this<session> {
   phase phase_ = phase::waiting_for_hello;
   std::string id_, person_, device_;
   v1::Role acting_role_ = v1::ROLE_UNSPECIFIED;
-  std::chrono::system_clock::time_point expires_{};
+  std::chrono::system_clock::time_point opened_at_{}, issued_{}, expires_{};
   std::vector<std::unique_ptr<attachment>> attachments_;
   std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
   bool epoch_matches_ = true;

@@ -335,9 +335,9 @@ class Server:
 
     # --- the tools ---
 
-    def tool(self, *words, timeout=60):
-        """Runs `careteam WORDS`; returns the finished process (text output). Does not check the exit code."""
-        done = subprocess.run([binary(), *map(str, words)], capture_output=True, text=True, timeout=timeout)
+    def tool(self, *words, timeout=60, **options):
+        """Runs `careteam WORDS`; returns the finished process (text output). Does not check the exit code. The options are subprocess's."""
+        done = subprocess.run([binary(), *map(str, words)], capture_output=True, text=True, timeout=timeout, **options)
         self._lines.append(done.stderr if done.stderr.endswith("\n") or not done.stderr else done.stderr + "\n")
         return done
 

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from careteam_client import Client
+from careteam_client import Client, Closed
 from server import Server, practitioner_resource, room_resources
 
 STAFF = [("nina", "oncology-nurse"), ("rao", "medical-oncologist")]
@@ -91,6 +91,38 @@ async def test_a_suspension_by_the_operator_closes_the_socket(ward, form):
     assert time.monotonic() - began < WITHIN + 1  # The tool's own start and end are in it.
     done = await beside(ward.tool, "enroll", "--config", ward.config, "--person", "nobody-here", "--suspend", "left the hospital today")
     assert done.returncode == 1 and done.stderr.startswith("careteam enroll: ")
+
+
+async def test_attack_18_revoked_sessions_end_and_their_tokens_are_void(ward, form):
+    old = ward.token("nina")
+    devices = [await Client.connect(ward, "nina", form, device=f"d-{number}") for number in range(3)]
+    rao = await Client.connect(ward, "rao", form)
+    listed = await beside(ward.tool, "sessions", "--config", ward.config)
+    assert listed.returncode == 0 and listed.stdout.endswith("sessions: 4\n"), listed.stderr
+    for number in range(3):
+        assert f"person=nina device=d-{number} " in listed.stdout
+    assert (await beside(ward.tool, "sessions", "--config", ward.config, "--person", "rao")).stdout.endswith("sessions: 1\n")
+    began = time.monotonic()
+    done = await beside(ward.tool, "sessions", "--config", ward.config, "--revoke", "nina", "--reason", "lost the phone")
+    assert (done.returncode, done.stdout) == (0, "revoked\n"), done.stderr
+    for one in devices:
+        assert await one.closed() == 4401
+    assert time.monotonic() - began < WITHIN + 1
+    assert (await rao.post("pat", "clinical", "I am still here")).ok
+    for restarted in (False, True):  # It is written down, not remembered.
+        if restarted:
+            ward.restart()
+        with pytest.raises(Closed) as refused:
+            await Client.connect(ward, "nina", form, token=old)
+        assert refused.value.code == 4401
+    await asyncio.sleep(1.1)  # A token tells whole seconds.
+    again = await Client.connect(ward, "nina", form, token=ward.token("nina", expires=599))
+    assert (await again.post("pat", "clinical", "A new token")).ok
+    await again.close()
+    usage = ward.tool("sessions", "--config", ward.config, "--revoke", "nina")
+    assert usage.returncode == 2 and "--reason" in usage.stderr
+    nobody = ward.tool("sessions", "--config", ward.config, "--revoke", "nobody-here", "--reason", "lost the phone")
+    assert nobody.returncode == 1 and "no such person" in nobody.stderr
 
 
 async def test_a_refused_bundle_changes_nothing_beside_a_server(ward):

@@ -262,9 +262,11 @@ v1::Command command_generator::roster(const rosas_record& ward) {
 
 v1::Command command_generator::people(const rosas_record& ward) {
   std::string id = dice_.of(cast());
-  switch (dice_.below(4)) {
+  switch (dice_.below(5)) {
     case 0:
       return suspend(id);
+    case 3:
+      return revoke_sessions(id);
     case 1:
     case 2:
       for (const auto& [person_id, one] : ward.people.state().organization.people) {

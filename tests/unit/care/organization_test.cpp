@@ -15,7 +15,7 @@ class organization : public ::testing::Test {
 
 TEST_F(organization, only_administrators_change_it_and_for_others_it_does_not_exist) {
   ward.enrolled("nina", v1::PERSON_KIND_STAFF);
-  for (const auto& command : {enroll("x", "X", v1::PERSON_KIND_STAFF), suspend("rosa"), reinstate("rosa")}) {
+  for (const auto& command : {enroll("x", "X", v1::PERSON_KIND_STAFF), suspend("rosa"), reinstate("rosa"), revoke_sessions("rosa")}) {
     EXPECT_THAT(ward.organization_does("nina", command), refused_with(code::not_found, "patientId"));
     EXPECT_THAT(ward.organization_does("rosa", command), refused_with(code::not_found, "patientId"));
     EXPECT_THAT(ward.organization_does("ghost", command), refused_with(code::unauthenticated, ""));
@@ -109,6 +109,32 @@ TEST(action_name, is_the_name_in_the_protocol) {
     const auto* field = v1::Command::descriptor()->oneof_decl(0)->field(i);
     EXPECT_EQ(action_name(static_cast<v1::Command::ActionCase>(field->number())), field->json_name());
   }
+}
+
+TEST_F(organization, revokes_every_token_until_now_and_leaves_the_account) {
+  ward.enrolled("nina", v1::PERSON_KIND_STAFF);
+  const auto& people = ward.people.state().organization;
+  EXPECT_FALSE(people.revoked("nina", ward.now - 24h, 0ms));
+  EXPECT_FALSE(people.revoked("ghost", ward.now, 0ms));
+  EXPECT_THAT(ward.organization_does("alex", revoke_sessions("ghost")), refused_with(code::not_found, "revokeSessions.personId"));
+  EXPECT_THAT(ward.organization_does("alex", revoke_sessions("nina", "")), refused_with(code::invalid_argument, "revokeSessions.reason"));
+  ward.now += 1h;
+  ASSERT_THAT(ward.organization_does("alex", revoke_sessions("nina")), accepted());
+  EXPECT_TRUE(people.revoked("nina", ward.now - 24h, 0ms));
+  EXPECT_TRUE(people.revoked("nina", ward.now, 0ms)) << "a token tells whole seconds: one of the same moment may be from before";
+  EXPECT_FALSE(people.revoked("nina", ward.now + 1s, 0ms));
+  EXPECT_TRUE(people.revoked("nina", ward.now + 4s, 5000ms)) << "the issuer's clock may be ahead";
+  EXPECT_FALSE(people.revoked("rosa", ward.now - 24h, 0ms)) << "nobody else's";
+  EXPECT_TRUE(people.active("nina"));
+  // Neither a change of the account nor its suspension gives the old tokens back.
+  ASSERT_THAT(ward.organization_does("alex", enroll("nina", "Nina New", v1::PERSON_KIND_STAFF)), accepted());
+  ASSERT_THAT(ward.organization_does("alex", suspend("nina")), accepted());
+  ASSERT_THAT(ward.organization_does("alex", reinstate("nina")), accepted());
+  EXPECT_TRUE(people.revoked("nina", ward.now - 24h, 0ms));
+  // A second time moves the moment on.
+  ward.now += 1h;
+  ASSERT_THAT(ward.organization_does("alex", revoke_sessions("nina")), accepted());
+  EXPECT_TRUE(people.revoked("nina", ward.now - 1s, 0ms));
 }
 
 }  // namespace

@@ -220,6 +220,13 @@ v1::Command reinstate(std::string_view id, std::string_view reason) {
   return command;
 }
 
+v1::Command revoke_sessions(std::string_view id, std::string_view reason) {
+  v1::Command command;
+  command.mutable_revoke_sessions()->set_person_id(std::string(id));
+  command.mutable_revoke_sessions()->set_reason(std::string(reason));
+  return command;
+}
+
 v1::Command add_member(std::uint64_t version, std::string_view id, v1::Role role, std::initializer_list<v1::Scope> scopes) {
   v1::Command command;
   auto& asked = *command.mutable_add_member();

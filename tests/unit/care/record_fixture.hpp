@@ -141,6 +141,7 @@ v1::Command open_record(std::string_view patient_id);
 v1::Command enroll(std::string_view id, std::string_view name, v1::PersonKind kind, bool administrator = false);
 v1::Command suspend(std::string_view id, std::string_view reason = "left the clinic");
 v1::Command reinstate(std::string_view id, std::string_view reason = "came back");
+v1::Command revoke_sessions(std::string_view id, std::string_view reason = "lost the phone");
 
 /// Roster commands need the version that the client saw.
 v1::Command add_member(std::uint64_t version, std::string_view id, v1::Role role, std::initializer_list<v1::Scope> scopes = {});

@@ -1,0 +1,57 @@
+"""What the operator sees of a server: /readyz, /readyz?verbose, `careteam health`."""
+import re
+import time
+
+import pytest
+from server import Server
+
+
+@pytest.fixture
+def server():
+    with Server() as one:
+        yield one.start()
+
+
+def health(server):
+    """`careteam health` with the port that the server really has."""
+    return server.tool("health", "--config", server.config, env={"CARETEAM_SERVER_ADMIN_LISTEN": f"127.0.0.1:{server.admin_port}"})
+
+
+def until(what, seconds=10):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.05)
+
+
+def test_a_healthy_server_tells_everything(server):
+    until(lambda: "redis ok" in server.admin("/readyz")[1])
+    done = health(server)
+    assert done.returncode == 0, done.stderr
+    for line in (r"store ok", r"redis ok", r"schema 1", rf"epoch {server.epoch}", r"disk free \d+ MiB", r"sessions 0", r"redis canary came back after [\d.]+ ms"):
+        assert re.search(f"^{line}$", done.stdout, re.MULTILINE), (line, done.stdout)
+    short = server.admin("/readyz")
+    assert short[0] == 200 and "schema" not in short[1]
+    assert server.metrics()["careteam_store_disk_free_bytes"] > 0
+
+
+def test_a_redis_that_is_frozen_does_not_come_back_and_the_server_stays_ready(server):
+    until(lambda: "redis ok" in server.admin("/readyz")[1])
+    server.redis.stop()
+    try:
+        done = health(server)
+        assert done.returncode == 0 and "redis canary did not come back" in done.stdout, done.stdout + done.stderr
+    finally:
+        server.redis.cont()
+    until(lambda: "came back" in health(server).stdout)
+
+
+def test_no_server_is_not_healthy(server):
+    server.stop()
+    done = health(server)
+    assert done.returncode == 1 and "no answer at 127.0.0.1" in done.stderr
+
+
+def test_other_queries_are_not_there(server):
+    for path in ("/readyz?", "/readyz?verbose=1", "/readyz?x", "/health"):
+        assert server.admin(path)[0] == 404
