@@ -3,6 +3,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <vector>
+
 namespace careteam::care {
 namespace {
 
@@ -46,10 +48,39 @@ std::optional<std::string> unknown_in(const Message& message) {
   return std::nullopt;
 }
 
+bool has_zero(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+std::optional<std::string> zero_in(const Message& message) {
+  const Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> present;
+  reflection.ListFields(message, &present);
+  std::string scratch;
+  for (const FieldDescriptor* field : present) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+        const auto& text = field->is_repeated() ? reflection.GetRepeatedStringReference(message, field, i, &scratch)
+                                                : reflection.GetStringReference(message, field, &scratch);
+        if (has_zero(text)) return field->json_name();
+      } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        const auto& part = field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i) : reflection.GetMessage(message, field);
+        if (auto inner = zero_in(part)) return field->json_name() + "." + *inner;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> first_unknown(const Message& message) {
   return unknown_in(message);
+}
+
+std::optional<std::string> first_zero(const Message& message) {
+  return zero_in(message);
 }
 
 bool is_fhir_id(std::string_view text) {

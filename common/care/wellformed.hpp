@@ -11,6 +11,9 @@ namespace careteam::care {
 /// The path (JSON names) of the first unknown field or enum value in `message`; nothing when it is closed under the contract.
 std::optional<std::string> first_unknown(const google::protobuf::Message& message);
 
+/// The path of the first text with a zero character: it would end there in some of the systems behind us.
+std::optional<std::string> first_zero(const google::protobuf::Message& message);
+
 /// A FHIR id: [A-Za-z0-9-.]{1,64}.
 bool is_fhir_id(std::string_view text);
 

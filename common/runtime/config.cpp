@@ -229,7 +229,8 @@ class document_reader {
     std::vector<std::string> names;
     for (const setting& one : settings()) names.push_back(variable_of(one));
     const std::vector<std::string_view> known(names.begin(), names.end());
-    for (const auto& [name, value] : variables_) {
+    for (const auto& variable : variables_) {
+      const std::string& name = variable.first;
       const auto ours = [&](const setting& one) {
         return name.starts_with(variable_of(one).substr(0, std::string_view("CARETEAM_").size() + one.section.size() + 1));
       };

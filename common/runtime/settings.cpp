@@ -43,10 +43,7 @@ constexpr std::int64_t mebibyte = 1024 * kibibyte;
 constexpr std::int64_t gibibyte = 1024 * mebibyte;
 
 // NOLINTNEXTLINE(bugprone-macro-parentheses): names of members cannot stand in parentheses.
-#define CARETEAM_FIELD(section, name) \
-  [](config & all) -> auto& {         \
-    return all.section.name;          \
-  }
+#define CARETEAM_FIELD(section, name) ([](config & all) -> auto& { return all.section.name; })
 
 const std::array table = {
     setting{"server", "listen", listen_setting{CARETEAM_FIELD(server, listen)},

@@ -22,7 +22,7 @@ constexpr std::size_t longest_socket_path = sizeof(sockaddr_un::sun_path) - 1;
 }  // namespace
 
 std::filesystem::path control_path(const std::filesystem::path& configured, const std::filesystem::path& store) {
-  const auto path = configured.empty() ? std::filesystem::path(store.string() + ".control") : configured;
+  auto path = configured.empty() ? std::filesystem::path(store.string() + ".control") : configured;
   if (path.string().size() > longest_socket_path) {
     throw std::runtime_error("the control socket's path " + path.string() + " is longer than " + std::to_string(longest_socket_path) +
                              " bytes: set server.control_socket to a shorter one");

@@ -54,6 +54,10 @@ bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, ba
     bad = {id_of(frame), care::refuse(care::code::invalid_argument, *unknown, "is not known to this server")};
     return false;
   }
+  if (auto zero = care::first_zero(frame)) {
+    bad = {id_of(frame), care::refuse(care::code::invalid_argument, *zero, "must not hold a zero character")};
+    return false;
+  }
   if (frame.frame_case() == v1::ClientFrame::FRAME_NOT_SET) {
     bad = {{}, care::refuse(care::code::invalid_argument, "", "is an empty frame")};
     return false;

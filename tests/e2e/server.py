@@ -193,6 +193,7 @@ class Server:
         self.process = None
         self.port = self.admin_port = self.epoch = None
         self._lines = []
+        self._said = threading.Condition()
         try:
             if demo:
                 self.import_demo()
@@ -233,7 +234,9 @@ class Server:
         self.serving = False
         for raw in process.stderr:
             line = raw.decode("utf-8", "replace")
-            self._lines.append(line)
+            with self._said:
+                self._lines.append(line)
+                self._said.notify_all()
             if '"event":"serving"' in line:
                 told = json.loads(line)
                 self.port, self.admin_port, self.epoch, self.serving = told["port"], told["admin_port"], told["epoch"], True
@@ -319,6 +322,12 @@ class Server:
     def log_lines(self):
         """The log's JSON lines as dictionaries."""
         return [json.loads(line) for line in self._lines if line.startswith("{")]
+
+    def logged(self, event, times=1, seconds=10):
+        """Waits until the log has this event so many times."""
+        with self._said:
+            count = lambda: sum(f'"event":"{event}"' in line for line in self._lines)  # noqa: E731
+            assert self._said.wait_for(lambda: count() >= times, seconds), f"{event} was logged {count()} times"
 
     def admin(self, path):
         """(status, text) of the admin port: /livez, /readyz, /metrics."""

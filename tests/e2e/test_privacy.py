@@ -152,7 +152,7 @@ def without_id(answer):
     return answer.kind, {key: value for key, value in answer.raw.items() if key not in ("commandId", "requestId")}
 
 
-async def test_hidden_and_absent_are_refused_alike(form):
+async def test_attack_19_hidden_and_absent_are_refused_alike(form):
     """A stream that is hidden, a record of somebody else, a person who is elsewhere: refused as what does not exist at all."""
     with hospital(more=[("mei", [("tom", "oncology-nurse")])]) as server:
         server.import_resources([practitioner_resource("stranger")])

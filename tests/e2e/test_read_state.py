@@ -131,7 +131,7 @@ async def test_positions_that_cannot_be(ward, form):
         assert fetched.raw["entries"] == nina.entries("pat", "shared")
 
 
-async def test_positions_that_the_server_cannot_serve_are_reset(ward, form):
+async def test_attack_21_positions_that_the_server_cannot_serve_are_reset(ward, form):
     async with await Client.connect(ward, "nina", form) as nina:
         for part in range(3):
             assert (await nina.post("pat", "clinical", f"Before the resume {part}")).ok

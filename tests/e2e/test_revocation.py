@@ -46,7 +46,7 @@ def seconds_until(text):
     return (datetime.datetime.strptime(text.replace("Z", "+0000"), form) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
 
 
-async def test_a_suspension_closes_every_socket_of_the_person(ward, form):
+async def test_attack_18_a_suspension_closes_every_socket_of_the_person(ward, form):
     adam = await Client.connect(ward, "adam", form)
     assert adam.streams() == {("", "organization")}
     devices = [await Client.connect(ward, "nina", one, device=f"d-{one}-{number}") for one in ("json", "proto") for number in range(3)]
@@ -205,7 +205,7 @@ async def test_a_membership_begins_by_itself_at_the_start_of_its_period(ward, fo
     await tess.close()
 
 
-async def test_a_token_that_expires_ends_the_connection(ward, form):
+async def test_attack_17_a_token_that_expires_ends_the_connection(ward, form):
     nina = await Client.connect(ward, "nina", form, token=ward.token("nina", expires=2))
     assert (await nina.post("pat", "clinical", "While the token is good")).ok
     expires = nina.welcome["tokenExpires"]

@@ -125,5 +125,17 @@ TEST(times, finer_than_a_microsecond_are_cut) {
   EXPECT_EQ(to_instant(stamp_of(1, 1'999)), instant{1s + 1us});
 }
 
+TEST(zero_characters, are_found_in_every_text) {
+  v1::ClientFrame frame;
+  frame.mutable_command()->mutable_post_message()->mutable_content()->set_text("good");
+  EXPECT_EQ(first_zero(frame), std::nullopt);
+  frame.mutable_command()->mutable_post_message()->mutable_content()->set_text(std::string("cut\0here", 8));
+  EXPECT_EQ(first_zero(frame), "command.postMessage.content.text");
+  frame.mutable_command()->mutable_post_message()->mutable_content()->set_text("good");
+  frame.mutable_command()->mutable_post_message()->add_mentions()->set_person_id("rao");
+  frame.mutable_command()->mutable_post_message()->add_mentions()->set_person_id(std::string(1, '\0'));
+  EXPECT_EQ(first_zero(frame), "command.postMessage.mentions.personId");
+}
+
 }  // namespace
 }  // namespace careteam::care::fixture
