@@ -50,6 +50,7 @@ struct config {
     std::chrono::milliseconds drain{8'000};
     std::size_t max_connections = 20'000;
     std::size_t max_connections_per_person = 16;
+    std::size_t max_connections_per_address = 5'000;
     std::size_t max_frame_bytes = 64 * 1024;
     std::size_t send_queue_bytes = 1024 * 1024;
   };
@@ -79,6 +80,8 @@ struct config {
   };
   struct limits_section {
     std::size_t stat_per_hour = 5;
+    std::size_t commands_per_minute = 600;
+    std::size_t commands_at_once = 200;
     std::chrono::milliseconds wrong_patient_window{60'000};
   };
   struct log_section {

@@ -69,6 +69,8 @@ const std::array table = {
             "Connections of this process; more are refused. The process needs as many file descriptors.", ""},
     setting{"server", "max_connections_per_person", count_setting{CARETEAM_FIELD(server, max_connections_per_person), 1, 1'000},
             "Connections of one person to this process; more are refused.", ""},
+    setting{"server", "max_connections_per_address", count_setting{CARETEAM_FIELD(server, max_connections_per_address), 1, 1'000'000},
+            "Connections from one address to this process; more are refused. Behind a proxy everybody comes from the proxy's.", ""},
     setting{"server", "max_frame_bytes", count_setting{CARETEAM_FIELD(server, max_frame_bytes), kibibyte, 16 * mebibyte},
             "The largest message from a client; a larger one closes the connection.", ""},
     setting{"server", "send_queue_bytes", count_setting{CARETEAM_FIELD(server, send_queue_bytes), 16 * kibibyte, gibibyte},
@@ -112,6 +114,10 @@ const std::array table = {
 
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},
+    setting{"limits", "commands_per_minute", count_setting{CARETEAM_FIELD(limits, commands_per_minute), 1, 1'000'000'000},
+            "Commands of one person, over all devices; more are refused with the time to come back.", ""},
+    setting{"limits", "commands_at_once", count_setting{CARETEAM_FIELD(limits, commands_at_once), 1, 1'000'000},
+            "Commands that one person may send in a row before commands_per_minute counts: what a device saved up while it was away.", ""},
     setting{"limits", "wrong_patient_window_ms", milliseconds_setting{CARETEAM_FIELD(limits, wrong_patient_window), 0, hour},
             "A post about another patient than the last one, within this time, asks whether that patient is meant. 0: never.", ""},
 

@@ -136,6 +136,8 @@ asio::awaitable<void> refuse_request(loop_socket& socket, http::response<http::s
 asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   error_code ignored;
   accepted.set_option(asio::ip::tcp::no_delay(true), ignored);
+  const auto from = accepted.remote_endpoint(ignored).address();
+  const auto admitted = the_hub.admit(from);
   timed_socket socket(std::move(accepted), the_hub.settings().server.handshake_timeout);
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
@@ -154,6 +156,7 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   }
   subprotocol form{};
   auto refusal = check_upgrade(parser.get(), the_hub.settings().server.allowed_origins, buffer.size() > 0, form);
+  if (!admitted) refusal = too_many_from_there_answer();
   if (!refusal && the_hub.session_count() >= the_hub.settings().server.max_connections) refusal = too_many_answer();
   if (refusal) {
     socket.in_time();

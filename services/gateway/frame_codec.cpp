@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "care/wellformed.hpp"
+#include "gateway/json_keys.hpp"
 
 namespace careteam::gateway {
 namespace {
@@ -36,6 +37,10 @@ bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, ba
       return false;
     }
   } else {
+    if (check_json_keys(bytes) == json_verdict::repeated_key) {
+      bad = {{}, care::refuse(care::code::invalid_argument, "", "has a field twice in one object")};
+      return false;
+    }
     const auto parsed = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &frame);
     if (!parsed.ok()) {
       const bool unknown = parsed.message().find("Cannot find field") != std::string_view::npos;

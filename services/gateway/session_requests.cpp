@@ -28,6 +28,13 @@ void session::on_command(v1::Command command) {
     refuse(command.command_id(), care::refuse(care::code::invalid_argument, "commandId", "must be a UUIDv7 in canonical form (RFC 9562)"));
     return;
   }
+  if (const auto wait = hub_.command_wait(person_); wait.count() > 0) {
+    hub_.metrics().limited_commands.increment();
+    auto why = care::refuse(care::code::resource_exhausted, "", "too many commands of this person; come back later");
+    why.retry_after_ms = static_cast<std::uint32_t>(wait.count());
+    refuse(command.command_id(), std::move(why));
+    return;
+  }
   const bool organization = care::on_organization(command.action_case());
   if (!organization && !care::is_fhir_id(command.patient_id())) {
     refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - ."));

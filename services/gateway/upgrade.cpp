@@ -68,6 +68,12 @@ http_answer bad_request_answer(bool too_large) {
   return answer(http::status::bad_request, "not a good HTTP request");
 }
 
+http_answer too_many_from_there_answer() {
+  auto made = answer(http::status::too_many_requests, "as many connections from this address as this server takes; try again later");
+  made.set(http::field::retry_after, "5");
+  return made;
+}
+
 http_answer too_many_answer() {
   auto made = answer(http::status::service_unavailable, "as many connections as this server takes; try again later");
   made.set(http::field::retry_after, "5");

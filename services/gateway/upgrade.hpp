@@ -24,5 +24,6 @@ std::optional<http_answer> check_upgrade(const http_request& request, const std:
                                          subprotocol& form);
 http_answer bad_request_answer(bool too_large);
 http_answer too_many_answer();
+http_answer too_many_from_there_answer();
 
 }  // namespace careteam::gateway

@@ -55,6 +55,8 @@ TEST(config, has_the_documented_defaults) {
   EXPECT_EQ(read->identity.clock_skew, 5s);
   EXPECT_EQ(read->organization.time_zone, "UTC");
   EXPECT_EQ(read->limits.stat_per_hour, 5U);
+  EXPECT_EQ(read->limits.commands_per_minute, 600U);
+  EXPECT_EQ(read->limits.commands_at_once, 200U);
   EXPECT_EQ(read->limits.wrong_patient_window, 60s);
   EXPECT_EQ(read->log.level, log_level::info);
 }
@@ -71,6 +73,7 @@ idle_timeout_ms = 3000
 drain_ms = 0
 max_connections = 100
 max_connections_per_person = 3
+max_connections_per_address = 50
 max_frame_bytes = 4096
 send_queue_bytes = 20000
 [store]
@@ -95,6 +98,8 @@ name = "St. Elsewhere"
 time_zone = "America/New_York"
 [limits]
 stat_per_hour = 2
+commands_per_minute = 30
+commands_at_once = 4
 wrong_patient_window_ms = 0
 [log]
 level = "debug"
@@ -111,6 +116,7 @@ level = "debug"
   EXPECT_EQ(read->server.drain, 0s);
   EXPECT_EQ(read->server.max_connections, 100U);
   EXPECT_EQ(read->server.max_connections_per_person, 3U);
+  EXPECT_EQ(read->server.max_connections_per_address, 50U);
   EXPECT_EQ(read->server.max_frame_bytes, 4096U);
   EXPECT_EQ(read->server.send_queue_bytes, 20'000U);
   EXPECT_EQ(read->store.path, "/etc/careteam/data/careteam.db");
@@ -130,6 +136,8 @@ level = "debug"
   EXPECT_EQ(read->organization.name, "St. Elsewhere");
   EXPECT_EQ(read->organization.time_zone, "America/New_York");
   EXPECT_EQ(read->limits.stat_per_hour, 2U);
+  EXPECT_EQ(read->limits.commands_per_minute, 30U);
+  EXPECT_EQ(read->limits.commands_at_once, 4U);
   EXPECT_EQ(read->limits.wrong_patient_window, 0s);
   EXPECT_EQ(read->log.level, log_level::debug);
 }
