@@ -12,6 +12,7 @@ boost::asio::awaitable<store::result<internal::ControlAnswer>> control_client::a
   if (const auto failed = co_await write_control(socket_, request)) co_return failed;
   internal::ControlAnswer answer;
   if (const auto failed = co_await read_control(socket_, answer)) co_return failed;
+  if (answer.not_known()) co_return make_error_code(errc::not_supported);
   if (!answer.error().empty()) co_return make_error_code(store::errc::unavailable);
   co_return answer;
 }

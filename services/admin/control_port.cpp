@@ -6,6 +6,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "runtime/log.hpp"
@@ -17,6 +18,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+constexpr auto pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 
 /// The socket's mode keeps others out already; a copied or loosened file does not let them in.
 bool trusted(control_socket& peer) {
@@ -63,10 +65,17 @@ void control_port::stop() {
 }
 
 asio::awaitable<void> control_port::accept() {
+  asio::steady_timer pause(hosts_.environment().executor);
   while (acceptor_.is_open()) {
     auto [failed, peer] = co_await acceptor_.async_accept(no_throw);
     if (failed == asio::error::operation_aborted) co_return;
-    if (failed || connections_ >= max_control_connections || !trusted(peer)) continue;
+    if (failed) {  // Out of descriptors: go on, but never in a tight loop.
+      runtime::log_warning("control_accept_failed", {{"error", failed}});
+      pause.expires_after(pause_when_out_of_descriptors);
+      (void)co_await pause.async_wait(no_throw);
+      continue;
+    }
+    if (connections_ >= max_control_connections || !trusted(peer)) continue;
     ++connections_;
     asio::co_spawn(hosts_.environment().executor, serve(std::move(peer)), [this](std::exception_ptr failure) {
       --connections_;
@@ -76,7 +85,8 @@ asio::awaitable<void> control_port::accept() {
 }
 
 asio::awaitable<void> control_port::serve(control_socket peer) {
-  importer into(hosts_.environment().store, hosts_.environment().clock);
+  const auto& environment = hosts_.environment();
+  importer into(environment.store, environment.clock, environment.snapshot_every);
   std::uint64_t applied = 0;
   std::uint64_t units = 0;
   for (;;) {
@@ -101,6 +111,7 @@ asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, in
       break;
     case internal::ControlRequest::REQUEST_NOT_SET:
       given.set_error("this server does not know the request: use its own version of careteam");
+      given.set_not_known(true);
       break;
   }
   co_return given;

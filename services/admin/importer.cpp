@@ -11,10 +11,9 @@
 namespace careteam::admin {
 namespace {
 
-constexpr std::size_t kept_records = 256;      // States at hand between units; more are read again.
-constexpr std::uint64_t snapshot_every = 256;  // Entries between snapshots, as the record hosts do.
-constexpr int max_attempts = 16;               // Conflicts with a running server in a row.
-constexpr std::size_t steps_at_a_time = 64;    // Then a server's other work has its turn.
+constexpr std::size_t kept_records = 256;    // States at hand between units; more are read again.
+constexpr int max_attempts = 16;             // Conflicts with a running server in a row.
+constexpr std::size_t steps_at_a_time = 64;  // Then a server's other work has its turn.
 const std::string import_actor =
     "import";  // Whose commands these are in the store's memory of commands; no person has this id and a command.
 
@@ -131,8 +130,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     if (remembered) {
       const auto& last = part.entries;
       const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());
-      part.append.commands.push_back({import_actor, coordination::digest_of(step.identity),
-                                      coordination::digest_of(step.command.SerializeAsString()), stream,
+      part.append.commands.push_back({import_actor, coordination::digest_of(step.identity), coordination::digest_of(step.command), stream,
                                       last.empty() ? 0U : last.back().seq()});
     }
     applied_here.insert(step.identity);
@@ -156,7 +154,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
       change.member = std::any_of(kept.state.team.members.begin(), kept.state.team.members.end(),
                                   [&](const auto& m) { return m.person_id == change.person && (!m.end || now < *m.end); });
     }
-    if (kept.state.version - kept.snapshot_version >= snapshot_every) {
+    if (kept.state.version - kept.snapshot_version >= snapshot_every_) {
       part.append.snapshot = care::to_snapshot(kept.state);
       kept.snapshot_version = kept.state.version;
     }

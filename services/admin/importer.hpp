@@ -15,7 +15,9 @@ namespace careteam::admin {
 
 class importer final : public unit_sink {
  public:
-  importer(store::record_store& into, const runtime::clock& clock) : store_(into), clock_(clock) {}
+  /// `snapshot_every`: entries between a record's snapshots, as the record hosts have it.
+  importer(store::record_store& into, const runtime::clock& clock, std::uint64_t snapshot_every)
+      : store_(into), clock_(clock), snapshot_every_(snapshot_every) {}
 
   /// An error: the store cannot be written, and nothing of this unit was applied.
   boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit) override;
@@ -34,6 +36,7 @@ class importer final : public unit_sink {
 
   store::record_store& store_;
   const runtime::clock& clock_;
+  std::uint64_t snapshot_every_;
   std::map<std::string, working_record> records_;
 };
 

@@ -68,7 +68,7 @@ int with_sink(const std::filesystem::path& config_file, Work work) {
   try {
     return with_store(*settings, store::when_missing::create, [&](store::record_store& into, int& code) -> asio::awaitable<void> {
       const runtime::system_clock clock;
-      admin::importer importer(into, clock);
+      admin::importer importer(into, clock, settings->store.snapshot_every);
       co_await work(importer, code);
     });
   } catch (const store::open_error& failed) {
@@ -133,10 +133,24 @@ asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std:
   code = good ? exit_done : exit_failed;
 }
 
-asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& asked, int& code) {
+/// Applies one step by itself and says what became of it, in the name of a command.
+asio::awaitable<void> apply_one(admin::unit_sink& into, admin::import_step step, std::string in_the_name_of, int& code) {
   admin::import_unit unit;
-  unit.where = "careteam enroll";
-  auto& step = unit.steps.emplace_back();
+  unit.where = in_the_name_of;
+  unit.steps.push_back(std::move(step));
+  const auto outcome = co_await into.apply(std::move(unit));
+  if (!outcome) {
+    std::cerr << in_the_name_of << ": " << outcome.error().message() << '\n';
+  } else if (outcome->refused) {
+    std::cerr << in_the_name_of << ": " << outcome->refused->message << '\n';
+  } else {
+    std::cout << (outcome->applied > 0 ? "done\n" : "nothing to change\n");
+    code = exit_done;
+  }
+}
+
+asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& asked, int& code) {
+  admin::import_step step;
   step.source = asked.person;
   step.when = admin::apply_when::if_changed;
   if (!asked.suspend.empty()) {
@@ -160,34 +174,16 @@ asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& 
     person.set_hours(asked.hours);
     if (asked.administrator) person.add_roles(v1::ROLE_ADMINISTRATOR);
   }
-  auto outcome = co_await into.apply(std::move(unit));
-  if (!outcome) {
-    std::cerr << "careteam enroll: " << outcome.error().message() << '\n';
-  } else if (outcome->refused) {
-    std::cerr << "careteam enroll: " << outcome->refused->message << '\n';
-  } else {
-    std::cout << (outcome->applied > 0 ? "done\n" : "nothing to change\n");
-    code = exit_done;
-  }
+  co_await apply_one(into, std::move(step), "careteam enroll", code);
 }
 
 asio::awaitable<void> revoke_in(admin::unit_sink& into, const sessions_request& asked, int& code) {
-  admin::import_unit unit;
-  unit.where = "careteam sessions";
-  auto& step = unit.steps.emplace_back();
+  admin::import_step step;
   step.source = asked.revoke;
   step.when = admin::apply_when::if_changed;
   step.command.mutable_revoke_sessions()->set_person_id(asked.revoke);
   step.command.mutable_revoke_sessions()->set_reason(asked.reason);
-  const auto outcome = co_await into.apply(std::move(unit));
-  if (!outcome) {
-    std::cerr << "careteam sessions: " << outcome.error().message() << '\n';
-  } else if (outcome->refused) {
-    std::cerr << "careteam sessions: " << outcome->refused->message << '\n';
-  } else {
-    std::cout << "revoked\n";
-    code = exit_done;
-  }
+  co_await apply_one(into, std::move(step), "careteam sessions", code);
 }
 
 std::string shown(std::int64_t microseconds) {
