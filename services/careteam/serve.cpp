@@ -1,6 +1,4 @@
 // `careteam serve`: wires the parts into one process on one event loop.
-#include <sys/stat.h>
-
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -13,6 +11,7 @@
 #include "coordination/record_hosts.hpp"
 #include "gateway/admin_port.hpp"
 #include "gateway/hub.hpp"
+#include "gateway/key_watch.hpp"
 #include "gateway/listener.hpp"
 #include "redis/client.hpp"
 #include "redis/presence.hpp"
@@ -30,7 +29,6 @@ using runtime::log_error;
 using runtime::log_info;
 using runtime::log_warning;
 
-constexpr auto key_look = std::chrono::seconds(1);  // Between two looks at the key file.
 constexpr auto drain_step = std::chrono::milliseconds(10);
 constexpr auto presence_settling = std::chrono::seconds(2);      // Beyond one heartbeat of the other gateways.
 constexpr auto redis_farewell = std::chrono::milliseconds(500);  // To take this gateway's presence out of Redis.
@@ -153,60 +151,6 @@ class redis_presence {
   redis::subscriber channels_;
   redis::presence presence_;
   bool finished_ = false;
-};
-
-/// Reads the key file again when it has changed: a retired key is refused and a new one accepted without a restart.
-class key_watch {
- public:
-  key_watch(asio::any_io_executor executor, identity::key_store& keys, std::filesystem::path file, runtime::metrics_registry& metrics)
-      : timer_(executor),
-        keys_(keys),
-        file_(std::move(file)),
-        seen_(state_of(file_)),
-        failures_(metrics.add_counter("careteam_key_reload_failures_total", "Changes of the key file that could not be used.")) {
-    metrics.add_callback_gauge("careteam_keys", "Keys that tokens are verified with.",
-                               [&keys] { return static_cast<double>(keys.keys().size()); });
-  }
-
-  void start() {
-    timer_.expires_after(key_look);
-    timer_.async_wait([this](boost::system::error_code stopped) {
-      if (stopped) return;
-      look();
-      start();
-    });
-  }
-  void stop() { timer_.cancel(); }
-
- private:
-  struct file_state {
-    ino_t inode = 0;
-    off_t size = 0;
-    std::int64_t changed_s = 0, changed_ns = 0;
-    bool operator==(const file_state&) const = default;
-  };
-  static file_state state_of(const std::filesystem::path& file) {
-    struct stat now {};
-    if (stat(file.c_str(), &now) != 0) return {};
-    return {now.st_ino, now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
-  }
-  void look() {
-    const auto now = state_of(file_);
-    if (now == seen_) return;
-    seen_ = now;
-    if (const auto failed = keys_.reload()) {
-      failures_.increment();
-      log_error("keys_not_reloaded", {{"file", file_.string()}, {"reason", failed->message}});
-    } else {
-      log_info("keys_reloaded", {{"file", file_.string()}, {"keys", keys_.keys().size()}});
-    }
-  }
-
-  asio::steady_timer timer_;
-  identity::key_store& keys_;
-  std::filesystem::path file_;
-  file_state seen_;
-  runtime::counter& failures_;
 };
 
 /// The process's parts, in the order in which they are made; they end in the opposite order.
@@ -359,7 +303,7 @@ class server {
   gateway::listener clients_;
   gateway::admin_page page_;
   gateway::listener admin_;
-  key_watch key_watch_;
+  gateway::key_watch key_watch_;
   admin::control_port control_;
   std::optional<redis_presence> presence_;
   bool people_known_ = false;
