@@ -82,6 +82,10 @@ struct config {
     std::size_t stat_per_hour = 5;
     std::size_t commands_per_minute = 600;
     std::size_t commands_at_once = 200;
+    std::size_t device_commands_per_minute = 300;
+    std::size_t device_commands_at_once = 100;
+    std::size_t refused_tokens_per_minute = 600;
+    std::size_t refused_tokens_at_once = 300;
     std::chrono::milliseconds wrong_patient_window{60'000};
   };
   struct log_section {

@@ -117,7 +117,19 @@ const std::array table = {
     setting{"limits", "commands_per_minute", count_setting{CARETEAM_FIELD(limits, commands_per_minute), 1, 1'000'000'000},
             "Commands of one person, over all devices; more are refused with the time to come back.", ""},
     setting{"limits", "commands_at_once", count_setting{CARETEAM_FIELD(limits, commands_at_once), 1, 1'000'000},
-            "Commands that one person may send in a row before commands_per_minute counts: what a device saved up while it was away.", ""},
+            "Commands that one person may send in a row before commands_per_minute counts: what devices saved up while they were away.",
+            ""},
+    setting{"limits", "device_commands_per_minute", count_setting{CARETEAM_FIELD(limits, device_commands_per_minute), 1, 1'000'000'000},
+            "Commands of one device of a person: one that runs wild leaves the others their part.", ""},
+    setting{"limits", "device_commands_at_once", count_setting{CARETEAM_FIELD(limits, device_commands_at_once), 1, 1'000'000},
+            "Commands that one device may send in a row before device_commands_per_minute counts.", ""},
+    setting{
+        "limits", "refused_tokens_per_minute", count_setting{CARETEAM_FIELD(limits, refused_tokens_per_minute), 1, 1'000'000},
+        "Tokens from one address that may be refused; after more, nobody logs in from there for a moment. Who is logged in stays. Behind "
+        "a proxy everybody comes from the proxy's address.",
+        ""},
+    setting{"limits", "refused_tokens_at_once", count_setting{CARETEAM_FIELD(limits, refused_tokens_at_once), 1, 1'000'000},
+            "Refused tokens in a row before refused_tokens_per_minute counts: tokens of a whole ward expire together.", ""},
     setting{"limits", "wrong_patient_window_ms", milliseconds_setting{CARETEAM_FIELD(limits, wrong_patient_window), 0, hour},
             "A post about another patient than the last one, within this time, asks whether that patient is meant. 0: never.", ""},
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -29,8 +30,9 @@ using stream_type = websocket::stream<loop_socket, false>;
 /// The socket's side of a session.
 class connection final : public transport, public std::enable_shared_from_this<connection> {
  public:
-  connection(loop_socket socket, hub& the_hub, subprotocol form)
+  connection(loop_socket socket, asio::ip::address from, hub& the_hub, subprotocol form)
       : stream_(std::move(socket)),
+        from_(std::move(from)),
         hub_(the_hub),
         session_(std::make_shared<session>(the_hub, *this, form)),
         give_up_(stream_.get_executor()) {
@@ -40,6 +42,9 @@ class connection final : public transport, public std::enable_shared_from_this<c
     stream_.auto_fragment(false);
     stream_.binary(form == subprotocol::proto);
     expects_text_ = form == subprotocol::json;
+    stream_.control_callback([this](websocket::frame_type kind, beast::string_view) {
+      if (kind != websocket::frame_type::close) limit_control_frames();
+    });
   }
 
   stream_type& stream() { return stream_; }
@@ -91,8 +96,19 @@ class connection final : public transport, public std::enable_shared_from_this<c
   }
 
   void abandon(v1::CloseCode code) override { close(code); }
+  const asio::ip::address& peer() const override { return from_; }
 
  private:
+  // Each ping is answered before the next frame is read, so pongs never queue up; but they cost, and are of no use to anybody.
+  void limit_control_frames() {
+    if (closing_ || control_frames_.take(std::chrono::steady_clock::now(), control_frames_per_second, control_frames_at_once).count() == 0)
+      return;
+    closing_ = true;
+    hub_.metrics().floods.increment();
+    // Not from within the read that is under way.
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->session_->end(v1::CLOSE_CODE_TOO_MANY); });
+  }
+
   void send_close() {
     stream_.async_close(websocket::close_reason(static_cast<websocket::close_code>(*close_code_)), [self = shared_from_this()](error_code) {
       error_code ignored;
@@ -109,11 +125,13 @@ class connection final : public transport, public std::enable_shared_from_this<c
   }
 
   stream_type stream_;
+  asio::ip::address from_;
   hub& hub_;
   std::shared_ptr<session> session_;
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
       give_up_;
   std::string current_;
+  runtime::token_bucket control_frames_;
   std::optional<std::uint16_t> close_code_;
   bool close_sent_ = false;
   bool writing_ = false;
@@ -137,7 +155,7 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   error_code ignored;
   accepted.set_option(asio::ip::tcp::no_delay(true), ignored);
   const auto from = accepted.remote_endpoint(ignored).address();
-  const auto admitted = the_hub.admit(from);
+  const auto admitted = the_hub.limits().admit(from);
   timed_socket socket(std::move(accepted), the_hub.settings().server.handshake_timeout);
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
@@ -157,6 +175,10 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   subprotocol form{};
   auto refusal = check_upgrade(parser.get(), the_hub.settings().server.allowed_origins, buffer.size() > 0, form);
   if (!admitted) refusal = too_many_from_there_answer();
+  if (const auto wait = the_hub.limits().token_wait(from); !refusal && wait.count() > 0) {
+    the_hub.metrics().floods.increment();
+    refusal = too_many_refused_tokens_answer(wait);
+  }
   if (!refusal && the_hub.session_count() >= the_hub.settings().server.max_connections) refusal = too_many_answer();
   if (refusal) {
     socket.in_time();
@@ -165,7 +187,7 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
     co_return;
   }
   socket.in_time();
-  auto one = std::make_shared<connection>(std::move(socket.get()), the_hub, form);
+  auto one = std::make_shared<connection>(std::move(socket.get()), from, the_hub, form);
   const std::string_view name = form == subprotocol::proto ? proto_name : json_name;
   one->stream().set_option(websocket::stream_base::decorator([name](websocket::response_type& response) {
     response.set(http::field::sec_websocket_protocol, name);

@@ -10,7 +10,6 @@ namespace careteam::gateway {
 namespace {
 
 constexpr auto longest_gathering = std::chrono::milliseconds(100);  // What a write may wait for more to come while the server is busy.
-constexpr std::size_t max_command_buckets = 50'000;                 // Then those that are full are forgotten: a new one is the same.
 constexpr auto receipt_gathering = std::chrono::seconds(1);         // Receipts tell how far people have come, not each step.
 
 }  // namespace
@@ -24,7 +23,8 @@ gateway_metrics gateway_metrics::in(runtime::metrics_registry& registry) {
           registry.add_counter("careteam_slow_consumers_total", "Connections that were closed because they did not read."),
           registry.add_counter("careteam_tokens_refused_total", "Tokens that were refused."),
           registry.add_counter("careteam_upgrades_refused_total", "HTTP requests that did not become a WebSocket."),
-          registry.add_counter("careteam_commands_limited_total", "Commands of people who sent too many.")};
+          registry.add_counter("careteam_commands_limited_total", "Commands of people and devices that sent too many."),
+          registry.add_counter("careteam_floods_refused_total", "Connections turned away for too many refused tokens, pings or pongs.")};
 }
 
 hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& tokens, const runtime::config& settings,
@@ -34,6 +34,7 @@ hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& toke
       settings_(settings),
       metrics_(metrics),
       cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
+      limits_(settings),
       deadline_timer_(hosts.environment().executor),
       receipt_timer_(hosts.environment().executor) {}
 
@@ -243,26 +244,6 @@ void hub::leave(session& one) {
   --session_count_;
   metrics_.sessions.set(static_cast<std::int64_t>(session_count_));
   presence_.left(one.person());
-}
-
-std::chrono::milliseconds hub::command_wait(const std::string& person) {
-  const auto now = std::chrono::steady_clock::now();
-  const double per_second = static_cast<double>(settings_.limits.commands_per_minute) / 60;
-  if (command_buckets_.size() > max_command_buckets) {
-    std::erase_if(command_buckets_, [&](const auto& one) { return one.second.full(now, per_second); });
-  }
-  return command_buckets_[person].take(now, per_second, static_cast<double>(settings_.limits.commands_at_once));
-}
-
-std::shared_ptr<void> hub::admit(const boost::asio::ip::address& from) {
-  auto& count = (*connections_from_)[from];
-  if (count >= settings_.server.max_connections_per_address) return nullptr;
-  ++count;
-  // The counts are shared: at the very end a connection may outlive the hub.
-  return {connections_from_.get(), [counts = connections_from_, from](void*) {
-            const auto at = counts->find(from);
-            if (--at->second == 0) counts->erase(at);
-          }};
 }
 
 void hub::join(attachment& at) {

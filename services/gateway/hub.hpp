@@ -1,7 +1,6 @@
 // The delivery hub: which sessions look at which record, and what they are told. Runs on the event loop.
 #pragma once
 
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
@@ -13,9 +12,9 @@
 #include "coordination/cursor_desk.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
+#include "gateway/limits.hpp"
 #include "gateway/session.hpp"
 #include "runtime/config.hpp"
-#include "runtime/token_bucket.hpp"
 
 namespace careteam::gateway {
 
@@ -38,6 +37,7 @@ struct gateway_metrics {
   runtime::counter& refused_tokens;
   runtime::counter& refused_upgrades;
   runtime::counter& limited_commands;
+  runtime::counter& floods;
   static gateway_metrics in(runtime::metrics_registry& registry);
 };
 
@@ -60,10 +60,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   /// False: the person has as many connections as allowed.
   bool enter(session& one);
   void leave(session& one);
-  /// Takes one from the person's commands: zero, or how long to wait for the next.
-  std::chrono::milliseconds command_wait(const std::string& person);
-  /// A connection from this address, from its first byte on. Nothing: there are as many as allowed. It counts until what is given is gone.
-  std::shared_ptr<void> admit(const boost::asio::ip::address& from);
+  traffic_limits& limits() { return limits_; }
   void join(attachment& at);
   void part(attachment& at);
   void tell_presence(session& one, const attachment& at);
@@ -117,9 +114,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   std::unordered_map<const coordination::record_host*, record_room> rooms_;
   std::unordered_map<std::string, std::vector<session*>> by_person_;
   std::size_t session_count_ = 0;
-  std::unordered_map<std::string, runtime::token_bucket> command_buckets_;
-  std::shared_ptr<std::map<boost::asio::ip::address, std::size_t>> connections_from_ =
-      std::make_shared<std::map<boost::asio::ip::address, std::size_t>>();
+  traffic_limits limits_;
   std::vector<std::weak_ptr<session>> to_flush_, flushing_;
   bool flush_posted_ = false;
   std::uint64_t frames_before_flush_ = 0;

@@ -111,21 +111,22 @@ void session::drain(std::chrono::milliseconds reconnect_after) {
 // --- Hello ---
 
 void session::on_hello(v1::Hello hello) {
+  if (const auto wait = hub_.limits().token_wait(transport_->peer()); phase_ == phase::waiting_for_hello && wait.count() > 0) {
+    hub_.metrics().floods.increment();
+    auto why = care::refuse(care::code::resource_exhausted, "hello.token", "too many refused tokens from this address; come back later");
+    why.retry_after_ms = static_cast<std::uint32_t>(wait.count());
+    refuse({}, std::move(why));
+    end(v1::CLOSE_CODE_TOO_MANY);
+    return;
+  }
   auto who = hub_.tokens().verify(hello.token(), hub_.now());
   if (!who) {
-    hub_.metrics().refused_tokens.increment();
-    runtime::log_info("token_refused", {{"session", id_}, {"reason", identity::name_of(who.error())}});
-    refuse({}, care::refuse(care::code::unauthenticated, "hello.token",
-                            "the token is refused: " + std::string(identity::name_of(who.error()))));
-    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+    refuse_token(identity::name_of(who.error()));
     return;
   }
   const auto& settings = hub_.settings().identity;
   if (hub_.directory().accounts().revoked(who->subject, who->issued_at, settings.clock_skew)) {
-    hub_.metrics().refused_tokens.increment();
-    runtime::log_info("token_refused", {{"session", id_}, {"reason", "revoked"}});
-    refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is refused: revoked"));
-    end(v1::CLOSE_CODE_UNAUTHENTICATED);
+    refuse_token("revoked");
     return;
   }
   if (phase_ != phase::waiting_for_hello) {
@@ -162,6 +163,14 @@ void session::on_hello(v1::Hello hello) {
   boost::asio::co_spawn(hub_.executor(), open(shared_from_this(), std::move(hello)), [](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
   });
+}
+
+void session::refuse_token(std::string_view reason) {
+  hub_.limits().token_refused(transport_->peer());
+  hub_.metrics().refused_tokens.increment();
+  runtime::log_info("token_refused", {{"session", id_}, {"reason", reason}});
+  refuse({}, care::refuse(care::code::unauthenticated, "hello.token", "the token is refused: " + std::string(reason)));
+  end(v1::CLOSE_CODE_UNAUTHENTICATED);
 }
 
 void session::renew(const v1::Hello& hello, const identity::principal& who) {

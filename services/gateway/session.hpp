@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <memory>
@@ -29,6 +30,8 @@ class transport {
   virtual void close(v1::CloseCode code) = 0;
   /// Give up at once: the peer does not read.
   virtual void abandon(v1::CloseCode code) = 0;
+  /// Where the peer is, for what is limited per address.
+  virtual const boost::asio::ip::address& peer() const = 0;
 };
 
 inline constexpr std::size_t max_records_per_person = 2'000;  ///< Records that one person's session follows.
@@ -109,6 +112,7 @@ class session : public std::enable_shared_from_this<session> {
   enum class phase { waiting_for_hello, opening, open, ended };
 
   void on_hello(v1::Hello hello);
+  void refuse_token(std::string_view reason);
   void renew(const v1::Hello& hello, const identity::principal& who);
   boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
   boost::asio::awaitable<void> finish_opening(std::shared_ptr<session> self);

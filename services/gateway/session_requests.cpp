@@ -28,9 +28,9 @@ void session::on_command(v1::Command command) {
     refuse(command.command_id(), care::refuse(care::code::invalid_argument, "commandId", "must be a UUIDv7 in canonical form (RFC 9562)"));
     return;
   }
-  if (const auto wait = hub_.command_wait(person_); wait.count() > 0) {
+  if (const auto wait = hub_.limits().command_wait(person_, device_); wait.count() > 0) {
     hub_.metrics().limited_commands.increment();
-    auto why = care::refuse(care::code::resource_exhausted, "", "too many commands of this person; come back later");
+    auto why = care::refuse(care::code::resource_exhausted, "", "too many commands of this device or person; come back later");
     why.retry_after_ms = static_cast<std::uint32_t>(wait.count());
     refuse(command.command_id(), std::move(why));
     return;

@@ -74,6 +74,12 @@ http_answer too_many_from_there_answer() {
   return made;
 }
 
+http_answer too_many_refused_tokens_answer(std::chrono::milliseconds wait) {
+  auto made = answer(http::status::too_many_requests, "too many refused tokens from this address; try again later");
+  made.set(http::field::retry_after, std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  return made;
+}
+
 http_answer too_many_answer() {
   auto made = answer(http::status::service_unavailable, "as many connections as this server takes; try again later");
   made.set(http::field::retry_after, "5");

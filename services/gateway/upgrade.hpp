@@ -4,6 +4,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,5 +26,7 @@ std::optional<http_answer> check_upgrade(const http_request& request, const std:
 http_answer bad_request_answer(bool too_large);
 http_answer too_many_answer();
 http_answer too_many_from_there_answer();
+/// No token from that address is looked at for this long.
+http_answer too_many_refused_tokens_answer(std::chrono::milliseconds wait);
 
 }  // namespace careteam::gateway

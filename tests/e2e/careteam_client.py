@@ -260,6 +260,7 @@ class Client:
         self.drain = None
         self.transcript = []  # The payload of each message, as it came.
         self.messages = []  # The same, read.
+        self.pongs = 0
         self.close_code = None
         self.fault = None
         self._answers = {}
@@ -548,6 +549,9 @@ class Client:
                     self.writer.write(encode_frame(PONG, payload))
                     continue
                 if kind == PONG:
+                    async with self._changed:
+                        self.pongs += 1
+                        self._changed.notify_all()
                     continue
                 opcode = kind or opcode
                 parts += payload

@@ -183,7 +183,8 @@ class Server:
         self.settings = {
             "server.listen": "127.0.0.1:0", "server.admin_listen": "127.0.0.1:0", "store.path": str(self.folder / "store.db"),
             "identity.jwks_file": str(session_folder() / "jwks.json"), "identity.issuer": ISSUER, "identity.audience": AUDIENCE,
-            "identity.clock_skew_ms": 0, "limits.commands_per_minute": 10**9, "limits.commands_at_once": 10**6}
+            "identity.clock_skew_ms": 0, "limits.commands_per_minute": 10**9, "limits.commands_at_once": 10**6,
+            "limits.device_commands_per_minute": 10**9, "limits.device_commands_at_once": 10**6}
         if self.redis:
             self.settings |= {"redis.endpoint": self.redis.endpoint, "redis.username": Redis.user,
                               "redis.password_file": str(self.redis.password_file)}

@@ -1,8 +1,8 @@
-"""Floods: one person's commands, one address' connections. Nobody else notices."""
+"""Floods: commands of a person and of a device, connections and wrong tokens of an address, pings. Nobody else notices."""
 import asyncio
 
 import pytest
-from careteam_client import RESOURCE_EXHAUSTED, Client, http_upgrade
+from careteam_client import PING, PONG, RESOURCE_EXHAUSTED, Client, encode_frame, http_upgrade
 from server import Server, room_resources
 
 
@@ -45,4 +45,71 @@ async def test_attack_31_connections_of_one_address(ward, form):
         assert got.status == 429 and asyncio.get_running_loop().time() < end
     got.writer.close()
     for one in people:
+        await one.close()
+
+
+async def test_attack_31_a_device_that_runs_wild_does_not_take_the_part_of_the_persons_others(form):
+    settings = {"limits.wrong_patient_window_ms": 0, "limits.device_commands_per_minute": 30, "limits.device_commands_at_once": 5}
+    with Server(redis=False, settings=settings) as server:
+        server.import_resources(room_resources("pat", [("nina", "oncology-nurse")]))
+        server.start()
+        async with await Client.connect(server, "nina", form, device="wild") as wild, await Client.connect(server, "nina", form, device="calm") as calm:
+            answers = [await wild.post("pat", "clinical", f"Again and again {number}") for number in range(12)]
+            refused = [one for one in answers if not one.ok]
+            assert 6 <= len(refused) <= 7 and all(one.code == RESOURCE_EXHAUSTED and 0 < one.raw["retryAfterMs"] <= 2001 for one in refused)
+            for number in range(5):
+                assert (await calm.post("pat", "clinical", f"From another device {number}")).ok
+        # The same device is no other one because it comes back.
+        async with await Client.connect(server, "nina", form, device="calm") as again:
+            assert not (await again.post("pat", "clinical", "One more of the same device")).ok
+
+
+async def test_attack_03_wrong_tokens_slow_their_address_down(form):
+    settings = {"limits.refused_tokens_per_minute": 60, "limits.refused_tokens_at_once": 4}
+    with Server(redis=False, settings=settings) as server:
+        server.import_resources(room_resources("pat", [("nina", "oncology-nurse")]))
+        server.start()
+        nina = await Client.connect(server, "nina", form)
+        waiting = await Client.open(server, "nina", form, device="late")
+        guesses = [await Client.open(server, "nina", form, device=f"guess-{number}") for number in range(4)]
+        for one in guesses:
+            await one.hello(server.token("nina")[:-4] + "AAAA")
+            assert await one.closed() == 4401
+        # No token is looked at now, not even a good one: on a new connection, and on one that was open before.
+        got = await http_upgrade(server.port, protocol=f"careteam.v1.{form}")
+        assert got.status == 429 and got.headers.get("retry-after") == "1"
+        await waiting.hello(server.token("nina"))
+        assert await waiting.closed() == 4429
+        assert waiting.refused[-1]["code"] == RESOURCE_EXHAUSTED and 0 < waiting.refused[-1]["retryAfterMs"] <= 1001
+        assert server.metrics()["careteam_floods_refused_total"] == 2 and server.metrics()["careteam_tokens_refused_total"] == 4
+        # Who is logged in works on, and may renew; after the time that was told others may log in.
+        assert (await nina.post("pat", "clinical", "Nobody else notices")).ok
+        await nina.hello(server.token("nina"))
+        await nina.until(lambda: len(nina.welcomes) == 2)
+        end = asyncio.get_running_loop().time() + 5
+        while (got := await http_upgrade(server.port, protocol=f"careteam.v1.{form}")).status != 101:
+            assert got.status == 429 and asyncio.get_running_loop().time() < end
+        got.writer.close()
+        await nina.close()
+
+
+async def test_attack_12_a_ping_flood_ends_its_connection(ward, form):
+    nina = await Client.connect(ward, "nina", form)
+    rao = await Client.connect(ward, "rao", form)
+    # As many as a client may need, and each is answered.
+    for number in range(50):
+        await nina.send_bytes(encode_frame(PING, b"%d" % number))
+    await nina.until(lambda: nina.pongs == 50)
+    for kind in (PING, PONG):
+        flooding = await Client.connect(ward, "nina", form, device=f"flood-{kind}")
+        try:
+            for _ in range(5_000):
+                await flooding.send_bytes(encode_frame(kind, b"x" * 125))
+        except ConnectionError:
+            pass
+        assert await flooding.closed() in (4429, 1006)  # 1006: the end came while we were writing.
+        assert flooding.pongs <= 70
+    assert ward.metrics()["careteam_floods_refused_total"] == 2
+    assert (await rao.post("pat", "clinical", "Nobody else notices")).ok and (await nina.post("pat", "clinical", "Nor the device beside it")).ok
+    for one in (nina, rao):
         await one.close()

@@ -127,7 +127,7 @@ class House:
             "server.listen": f"127.0.0.1:{self.client_port}", "server.admin_listen": f"127.0.0.1:{self.admin_port}", "store.path": str(self.store),
             "redis.endpoint": f"127.0.0.1:{self.redis_port}", "redis.username": "careteam", "redis.password_file": "redis-password",
             "identity.jwks_file": "jwks.json", "identity.issuer": ISSUER, "identity.audience": AUDIENCE, "limits.wrong_patient_window_ms": 0, "limits.commands_per_minute": 10**9,
-            "limits.commands_at_once": 10**6}
+            "limits.commands_at_once": 10**6, "limits.device_commands_per_minute": 10**9, "limits.device_commands_at_once": 10**6}
         self.settings |= settings or {}
         self._write_config()
         self._issue_tokens({*rooms, *(person for team in rooms.values() for person in team)})

@@ -57,6 +57,10 @@ TEST(config, has_the_documented_defaults) {
   EXPECT_EQ(read->limits.stat_per_hour, 5U);
   EXPECT_EQ(read->limits.commands_per_minute, 600U);
   EXPECT_EQ(read->limits.commands_at_once, 200U);
+  EXPECT_EQ(read->limits.device_commands_per_minute, 300U);
+  EXPECT_EQ(read->limits.device_commands_at_once, 100U);
+  EXPECT_EQ(read->limits.refused_tokens_per_minute, 600U);
+  EXPECT_EQ(read->limits.refused_tokens_at_once, 300U);
   EXPECT_EQ(read->limits.wrong_patient_window, 60s);
   EXPECT_EQ(read->log.level, log_level::info);
 }
@@ -100,6 +104,10 @@ time_zone = "America/New_York"
 stat_per_hour = 2
 commands_per_minute = 30
 commands_at_once = 4
+device_commands_per_minute = 20
+device_commands_at_once = 3
+refused_tokens_per_minute = 6
+refused_tokens_at_once = 7
 wrong_patient_window_ms = 0
 [log]
 level = "debug"
@@ -138,6 +146,10 @@ level = "debug"
   EXPECT_EQ(read->limits.stat_per_hour, 2U);
   EXPECT_EQ(read->limits.commands_per_minute, 30U);
   EXPECT_EQ(read->limits.commands_at_once, 4U);
+  EXPECT_EQ(read->limits.device_commands_per_minute, 20U);
+  EXPECT_EQ(read->limits.device_commands_at_once, 3U);
+  EXPECT_EQ(read->limits.refused_tokens_per_minute, 6U);
+  EXPECT_EQ(read->limits.refused_tokens_at_once, 7U);
   EXPECT_EQ(read->limits.wrong_patient_window, 0s);
   EXPECT_EQ(read->log.level, log_level::debug);
 }

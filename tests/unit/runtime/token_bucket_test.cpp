@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace careteam::runtime {
 namespace {
 
@@ -36,6 +38,42 @@ TEST(token_bucket, a_refusal_costs_nothing_and_a_clock_that_steps_back_gives_not
   for (int i = 0; i < 100; ++i) EXPECT_GT(bucket.take(start, 1, 1), 0ms);
   EXPECT_GT(bucket.take(start - 500s, 1, 1), 0ms);
   EXPECT_EQ(bucket.take(start + 1s, 1, 1), 0ms);
+}
+
+TEST(token_bucket, tells_the_wait_without_taking) {
+  token_bucket bucket;
+  EXPECT_EQ(bucket.wait(start, 1, 1), 0ms);
+  EXPECT_EQ(bucket.wait(start, 1, 1), 0ms);
+  bucket.take(start, 1, 1);
+  EXPECT_GT(bucket.wait(start, 1, 1), 900ms);
+}
+
+TEST(token_buckets, are_apart) {
+  token_buckets<std::string> buckets(60, 1, 10);
+  EXPECT_EQ(buckets.take("one", start), 0ms);
+  EXPECT_GT(buckets.take("one", start), 0ms);
+  EXPECT_GT(buckets.wait("one", start), 0ms);
+  EXPECT_EQ(buckets.wait("other", start), 0ms);
+  EXPECT_EQ(buckets.take("other", start), 0ms);
+}
+
+TEST(token_buckets, never_remember_more_than_so_many) {
+  token_buckets<int> buckets(60, 2, 100);
+  for (int whose = 0; whose < 1000; ++whose) EXPECT_EQ(buckets.take(whose, start), 0ms);
+  EXPECT_EQ(buckets.size(), 100U);
+  // Once they are full again they make room, all together.
+  EXPECT_EQ(buckets.take(-1, start + 2s), 0ms);
+  EXPECT_EQ(buckets.size(), 1U);
+}
+
+TEST(token_buckets, whoever_is_short_stays_short_when_the_full_ones_are_forgotten) {
+  token_buckets<int> buckets(60, 100, 10);
+  for (int times = 0; times < 100; ++times) EXPECT_EQ(buckets.take(0, start), 0ms);
+  for (int whose = 1; whose < 10; ++whose) buckets.take(whose, start);
+  buckets.take(10, start + 1s);
+  EXPECT_EQ(buckets.size(), 2U);
+  EXPECT_EQ(buckets.take(0, start + 1s), 0ms) << "what came in meanwhile";
+  EXPECT_GT(buckets.take(0, start + 1s), 0ms);
 }
 
 }  // namespace
