@@ -42,6 +42,14 @@ struct sessions_request {
 /// `careteam sessions`: who is connected, and the end of it.
 int list_or_revoke(const std::filesystem::path& config_file, const sessions_request& asked);
 
+struct audit_request {
+  std::string patient, person, stream, from, to;
+  bool organization = false, refusals = false, json = false;
+  std::uint64_t seq = 0;
+};
+/// `careteam audit`: who was given which entries of a record, from the store's file.
+int audit(const std::filesystem::path& config_file, const audit_request& asked);
+
 /// `careteam verify`: recomputes every hash chain of a store.
 int verify(const std::filesystem::path& config_file);
 

@@ -67,6 +67,23 @@ int main(int argc, char** argv) {
       app.add_subcommand("verify", "Recompute every hash chain of the store and follow every reference; also while the server runs");
   with_config(verifying);
 
+  auto* auditing = app.add_subcommand(
+      "audit", "Who was given which entries of a patient's record, when and on what device; ids only; also while the server runs");
+  with_config(auditing);
+  audit_request question;
+  auto* patient = auditing->add_option("--patient", question.patient, "The patient's id");
+  auditing->add_flag("--organization", question.organization, "The organisation's record instead")->excludes(patient);
+  auditing->add_option("--person", question.person, "Only what this person was given");
+  auto* of_stream = auditing->add_option("--stream", question.stream, "Only this stream")
+                        ->check(CLI::IsMember({"shared", "clinical", "support", "audit", "organization"}));
+  auditing->add_option("--seq", question.seq, "One entry of --stream: who was given it, since when at the earliest, who acknowledged it")
+      ->needs(of_stream)
+      ->check(CLI::PositiveNumber);
+  auditing->add_option("--from", question.from, "Only what ended after this: 2026-03-01 or 2026-03-01T07:00:00Z");
+  auditing->add_option("--to", question.to, "Only what began before the end of this");
+  auditing->add_flag("--refusals", question.refusals, "Only what was refused");
+  auditing->add_flag("--json", question.json, "One JSON object a line");
+
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
   with_config(rebuilding);
 
@@ -108,6 +125,7 @@ int main(int argc, char** argv) {
     if (*enrolling) return enroll(config_file, person);
     if (*tokens) return token(wanted);
     if (*verifying) return verify(config_file);
+    if (*auditing) return audit(config_file, question);
     if (*rebuilding) return rebuild(config_file);
     if (*sessions) return list_or_revoke(config_file, whose);
     if (*backing_up) return backup(config_file, copy);

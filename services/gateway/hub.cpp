@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "runtime/log.hpp"
+#include "runtime/uuid.hpp"
 
 namespace careteam::gateway {
 namespace {
@@ -33,6 +34,7 @@ hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& toke
       tokens_(tokens),
       settings_(settings),
       metrics_(metrics),
+      server_id_(runtime::uuid_text(runtime::generate_uuid7(hosts.environment().clock.now()))),
       cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
       limits_(settings),
       deadline_timer_(hosts.environment().executor),

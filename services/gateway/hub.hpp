@@ -78,6 +78,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   store::record_store& store() { return hosts_.environment().store; }
   const boost::asio::any_io_executor& executor() { return hosts_.environment().executor; }
   const identity::token_verifier& tokens() const { return tokens_; }
+  /// This process, for the audit: new at each start.
+  const std::string& server_id() const { return server_id_; }
   const runtime::config& settings() const { return settings_; }
   gateway_metrics& metrics() { return metrics_; }
   std::chrono::system_clock::time_point now() const { return hosts_.environment().clock.now(); }
@@ -109,6 +111,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   const identity::token_verifier& tokens_;
   const runtime::config& settings_;
   gateway_metrics metrics_;
+  std::string server_id_;
   coordination::cursor_desk cursor_desk_;
   presence_port presence_;
   std::unordered_map<const coordination::record_host*, record_room> rooms_;

@@ -278,29 +278,45 @@ void session::attached(const std::shared_ptr<coordination::record_host>& host, b
     const auto position = resume_.find({host->patient_id(), stream});
     if (epoch_matches_ && position != resume_.end() && position->second <= one.told_head) one.next = position->second + 1;
   }
-  audit_opened(at, streams, [weak = weak_from_this()](boost::system::error_code unwritten) {
-    if (const auto self = weak.lock()) self->opened_one(unwritten);
-  });
+  read_when_audited(at, streams, {});
+  opened_one({});
 }
 
-void session::audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done) {
-  care::facts entries;
-  auto& opened = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_session_opened();
+// What ended and what begins are one note: no moment lies between them in which the audit would know of neither.
+void session::read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended) {
+  auto& opened = *care::add_fact(ended, v1::STREAM_AUDIT).mutable_session_opened();
   opened.set_session_id(id_);
   opened.set_device_id(device_);
+  opened.set_server_id(hub_.server_id());
   for (const auto stream : streams) {
     auto& after = *opened.add_after();
     after.set_stream(stream);
     after.set_seq(at.stream(stream).next - 1);
   }
   at.audited = true;
-  at.host->note(std::move(entries), author_on(at), std::move(done));
+  at.audit_due = ++audits_;
+  const bool opening = phase_ == phase::opening;
+  if (opening) ++opening_left_;  // Welcome waits for it.
+  at.host->note(std::move(ended), author_on(at),
+                [weak = weak_from_this(), patient = at.host->patient_id(), due = audits_, opening](boost::system::error_code failed) {
+                  const auto self = weak.lock();
+                  if (!self || self->phase_ == phase::ended) return;
+                  // The person may have left and joined again meanwhile: then another one is due.
+                  attachment* audited = self->find_attachment(patient);
+                  if (!failed && audited && audited->audit_due == due) audited->audit_due = 0;
+                  if (opening) self->opened_one(failed);
+                  if (self->phase_ != phase::open) return;
+                  if (failed) {
+                    self->end(v1::CLOSE_CODE_INTERNAL);
+                  } else {
+                    self->start_catch_up();
+                  }
+                });
 }
 
-void session::audit_closed(attachment& at) {
+void session::add_closed(care::facts& to, attachment& at) {
   if (!std::exchange(at.audited, false)) return;
-  care::facts entries;
-  auto& closed = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_session_closed();
+  auto& closed = *care::add_fact(to, v1::STREAM_AUDIT).mutable_session_closed();
   closed.set_session_id(id_);
   closed.set_device_id(device_);
   for (const auto stream : all_streams) {
@@ -309,7 +325,11 @@ void session::audit_closed(attachment& at) {
     delivered.set_stream(stream);
     delivered.set_seq(at.stream(stream).next - 1);
   }
-  at.host->note(std::move(entries), author_on(at), [](boost::system::error_code) {});
+}
+
+void session::audit_closed(attachment& at, care::facts ended) {
+  add_closed(ended, at);
+  if (!ended.empty()) at.host->note(std::move(ended), author_on(at), [](boost::system::error_code) {});
 }
 
 void session::opened_one(boost::system::error_code failed) {
@@ -359,7 +379,6 @@ void session::welcome() {
             [](const auto& one, const auto& other) { return one->host->patient_id() < other->host->patient_id(); });
   std::vector<v1::Reset> resets;
   for (const auto& at : attachments_) {
-    at->cleared = true;
     for (const auto stream : all_streams) {
       auto& one = at->stream(stream);
       if (!one.readable) continue;
@@ -448,7 +467,7 @@ void session::settle_live(attachment& at, v1::Stream stream) {
 
 bool session::next_behind(attachment*& at, v1::Stream& stream) {
   for (const auto& one : attachments_) {
-    if (!one->cleared) continue;
+    if (one->audit_due > 0) continue;
     for (const auto kind : all_streams) {
       auto& followed = one->stream(kind);
       if (!followed.readable || followed.live) continue;
@@ -543,17 +562,6 @@ void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {
     for (const auto stream : streams) send(v1::ServerFrame::kGainedFieldNumber, access(at, stream));
     outbox_.cut();
   }
-  at.cleared = false;
-  audit_opened(at, streams, [weak = weak_from_this(), patient = at.host->patient_id()](boost::system::error_code failed) {
-    const auto self = weak.lock();
-    if (!self || self->phase_ != phase::open) return;
-    if (failed) {
-      self->end(v1::CLOSE_CODE_INTERNAL);
-    } else if (attachment* audited = self->find_attachment(patient)) {
-      audited->cleared = true;
-      self->start_catch_up();
-    }
-  });
 }
 
 void session::reconsider(attachment& at) {
@@ -562,13 +570,14 @@ void session::reconsider(attachment& at) {
   const auto readable = care::readable_streams(at.host->state(), hub_.directory().accounts(), person_, t);
   at.staff = at.host->patient_id().empty() || care::is_staff(at.host->state().team, person_, t);
   std::vector<v1::Stream> gained;
+  care::facts ended;
   bool lost = false;
   for (const auto stream : all_streams) {
     const bool now = std::find(readable.begin(), readable.end(), stream) != readable.end();
     auto& one = at.stream(stream);
     if (now && !one.readable) gained.push_back(stream);
     if (now || !one.readable) continue;
-    if (!std::exchange(lost, true)) audit_closed(at);
+    if (!std::exchange(lost, true)) add_closed(ended, at);
     one = subscription{};
     if (phase_ != phase::open) continue;
     v1::StreamRevoked revoked;
@@ -580,10 +589,13 @@ void session::reconsider(attachment& at) {
   }
   if (!gained.empty()) gain(at, gained);
   if (readable.empty()) {
+    audit_closed(at, std::move(ended));
     hub_.part(at);
     std::erase_if(attachments_, [&](const auto& one) { return one.get() == &at; });
-  } else if (lost && gained.empty()) {
-    audit_opened(at, readable, [](boost::system::error_code) {});
+  } else if (lost) {
+    read_when_audited(at, readable, std::move(ended));
+  } else if (!gained.empty()) {
+    read_when_audited(at, gained, {});
   }
 }
 
@@ -597,12 +609,13 @@ void session::follow(const std::shared_ptr<coordination::record_host>& host) {
   if (streams.empty()) return;
   attachment& at = *make_attachment(host);
   gain(at, streams);
+  read_when_audited(at, streams, {});
   hub_.tell_presence(*this, at);
   hub_.tell_receipts(*this, at);
 }
 
 void session::release(attachment& at) {
-  audit_closed(at);
+  audit_closed(at, {});
   hub_.part(at);
 }
 

@@ -57,8 +57,8 @@ struct attachment {
   std::array<subscription, care::stream_count> streams;
   std::array<store::cursor, care::stream_count> cursors;
   bool staff = false;
-  bool audited = false;  ///< SessionOpened was written: SessionClosed will follow.
-  bool cleared = false;  ///< SessionOpened is on disk: nothing is read before.
+  bool audited = false;         ///< SessionOpened was written: SessionClosed will follow.
+  std::uint64_t audit_due = 0;  ///< Which SessionOpened must be on disk before anything is read; 0: none, read on.
 
   subscription& stream(v1::Stream s) { return streams[static_cast<std::size_t>(s)]; }
   const subscription& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
@@ -120,11 +120,12 @@ class session : public std::enable_shared_from_this<session> {
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
+  void read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended);
   void release(attachment& at);
   void opened_one(boost::system::error_code failed);
   void welcome();
-  void audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done);
-  void audit_closed(attachment& at);
+  void add_closed(care::facts& to, attachment& at);
+  void audit_closed(attachment& at, care::facts ended);
   void write_refusals();
   void mark();
 
@@ -163,6 +164,7 @@ class session : public std::enable_shared_from_this<session> {
   int bad_frames_ = 0;
   int fetches_ = 0;
   bool catching_up_ = false;
+  std::uint64_t audits_ = 0;
   bool marked_ = false;
   boost::asio::steady_timer room_;
   struct refused_access {

@@ -118,7 +118,9 @@ void session::on_fetch(const v1::FetchEntries& asked) {
     return;
   }
   attachment* at = phase_ == phase::open ? find_attachment(asked.patient_id()) : nullptr;
-  if (!at || !at->stream(asked.stream()).readable || !at->cleared) {
+  if (!at || !at->stream(asked.stream()).readable || at->audit_due > 0) {
+    if (asked.patient_id().empty() || care::is_fhir_id(asked.patient_id()))
+      audit_refusal(asked.patient_id(), "fetch", asked.stream(), care::code::not_found);
     refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
     return;
   }
@@ -201,8 +203,7 @@ void session::write_refusals() {
   for (auto& [key, kept] : refusals_) {
     if (kept.unwritten == 0) continue;
     const auto& [patient, action, code] = key;
-    const auto host = hub_.hosts().find(patient);
-    if (!host) continue;
+    const auto host = hub_.hosts().find_or_make(patient);  // At most max_kinds for a session. What does not exist keeps no note.
     care::facts entries;
     auto& refused = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_access_refused();
     refused.set_session_id(id_);

@@ -181,9 +181,9 @@ async def test_the_other_kind_of_frame(quick, form):
     assert await client.closed(2) == 4400
 
 
-async def test_attack_12_pings_are_answered_and_harmless(quick):
+async def test_attack_12_pings_in_a_row_are_harmless(quick):
     async with await Client.connect(quick, "rosa") as rosa:
-        await rosa.send_bytes(encode_frame(PING, b"x" * 125) * 1000)
+        await rosa.send_bytes(encode_frame(PING, b"x" * 125) * 50)
         await rosa.fence()
 
 
