@@ -36,6 +36,10 @@ bool is_wildcard(const std::string& host) {
   return host == "0.0.0.0" || host == "::";
 }
 
+bool is_loopback(const std::string& host) {
+  return host.starts_with("127.") || host == "::1";
+}
+
 /// Why a value is none for a setting; nothing: it was taken over.
 using fault = std::optional<std::string>;
 
@@ -307,6 +311,9 @@ class document_reader {
     if (!has_redis && !all.redis.password_file.empty()) {
       return at_key("redis", {"password_file"}, "redis.password_file is set, but redis.endpoint is \"\"");
     }
+    if (!has_redis && !all.redis.cluster_key_file.empty()) {
+      return at_key("redis", {"cluster_key_file"}, "redis.cluster_key_file is set, but redis.endpoint is \"\"");
+    }
     return std::nullopt;
   }
 
@@ -374,6 +381,33 @@ boost::system::result<config, config_error> load_config(const std::filesystem::p
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
   return parse_config(text, file, variables);
+}
+
+std::vector<std::string> doubtful_settings(const config& settings) {
+  const auto& server = settings.server;
+  const auto& limits = settings.limits;
+  std::vector<std::string> doubts;
+  const auto doubt = [&](bool is_so, std::string what) {
+    if (is_so) doubts.push_back(std::move(what));
+  };
+  doubt(!is_loopback(server.admin_listen.host),
+        "server.admin_listen: " + to_text(server.admin_listen) +
+            " is no loopback address: whoever reaches it reads metrics and health without a password");
+  doubt(server.idle_timeout < server.hello_timeout,
+        "server.idle_timeout_ms is below server.hello_timeout_ms: who says nothing is given up before a Hello is overdue");
+  doubt(server.max_connections_per_address > server.max_connections,
+        "server.max_connections_per_address is above server.max_connections: it has no effect");
+  doubt(limits.device_commands_per_minute > limits.commands_per_minute,
+        "limits.device_commands_per_minute is above limits.commands_per_minute: it has no effect");
+  doubt(limits.device_commands_at_once > limits.commands_at_once,
+        "limits.device_commands_at_once is above limits.commands_at_once: it has no effect");
+  for (const auto& origin : server.allowed_origins) {
+    const std::string_view host = std::string_view(origin).substr(std::min(origin.size(), std::string_view("http://").size()));
+    const bool is_local = host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]");
+    doubt(origin.starts_with("http://") && !is_local,
+          "server.allowed_origins holds " + origin + ": a page that comes without TLS can be changed on its way");
+  }
+  return doubts;
 }
 
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file) {

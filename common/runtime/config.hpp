@@ -59,6 +59,7 @@ struct config {
     bool create = true;
     std::size_t snapshot_every = 256;
     std::size_t cache_bytes = 64 * 1024 * 1024;
+    std::size_t min_free_bytes = 2'000'000'000;
   };
   struct redis_section {
     redis_address endpoint = tcp_address{"127.0.0.1", 6379};
@@ -129,6 +130,9 @@ boost::system::result<config, config_error> load_config(const std::filesystem::p
 /// The same for text in memory; `file` is used for messages, and its folder for relative paths.
 boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file,
                                                          const environment& variables = {});
+
+/// What a server runs with and hardly anybody means: settings that have no effect beside others, doors that stand open. One sentence each.
+std::vector<std::string> doubtful_settings(const config& settings);
 
 /// What `serve` needs beyond what every command needs: who may log in. Nothing: all is there.
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file);

@@ -84,6 +84,9 @@ const std::array table = {
             "After how many entries a record's state is saved, so that loading it need not replay all of them.", ""},
     setting{"store", "cache_bytes", count_setting{CARETEAM_FIELD(store, cache_bytes), mebibyte, 64 * gibibyte},
             "Memory for the database's page cache.", ""},
+    setting{"store", "min_free_bytes", count_setting{CARETEAM_FIELD(store, min_free_bytes), 0, 1'000'000 * gibibyte},
+            "With less than this free on the database's disk, the log and /readyz?verbose warn. A full disk takes no message. 0: never.",
+            ""},
 
     setting{"redis", "endpoint", redis_setting{CARETEAM_FIELD(redis, endpoint)},
             "Where Redis is. With \"\" there is none, and presence is always unknown; nothing else changes for a single process.", ""},

@@ -113,6 +113,7 @@ class verification {
     note_unreadable("the file");
     check_pages();
     check_records();
+    if (progress_) progress_(total_, total_);
     for (const auto& check : reference_checks) check_references(check);
     report_.commands = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM commands"));
     note_unreadable("commands");

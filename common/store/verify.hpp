@@ -29,7 +29,7 @@ struct verify_report {
   bool sound() const noexcept { return findings.empty() && !stopped; }
 };
 
-/// Called every few thousand entries with the number checked and the number there are.
+/// Called every few thousand entries, and after the last one, with the number checked and the number there are.
 using verify_progress = std::function<void(std::uint64_t checked, std::uint64_t total)>;
 
 /// A report lists at most this many findings.

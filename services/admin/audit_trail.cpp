@@ -37,6 +37,11 @@ void audit_trail::take(const v1::Entry& entry) {
                            time});
       break;
     }
+    case v1::Entry::kAuditRead: {
+      const auto& read = entry.audit_read();
+      tell_(audit_reading{read.operator_uid(), read.person_id(), read.stream(), read.seq(), time});
+      break;
+    }
     default:
       break;
   }

@@ -66,7 +66,16 @@ struct refused_access {
   care::instant time{};
 };
 
-using audit_finding = std::variant<disclosure, history_reading, roster_reading, refused_access>;
+/// The operator looked into the audit.
+struct audit_reading {
+  std::uint32_t operator_uid = 0;
+  std::string person;  ///< Whom it was about; empty: everybody.
+  v1::Stream stream = v1::STREAM_UNSPECIFIED;
+  std::uint64_t seq = 0;
+  care::instant time{};
+};
+
+using audit_finding = std::variant<disclosure, history_reading, roster_reading, refused_access, audit_reading>;
 
 class audit_trail {
  public:

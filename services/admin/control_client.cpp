@@ -34,4 +34,12 @@ boost::asio::awaitable<store::result<internal::SessionList>> control_client::ses
   co_return answer->sessions();
 }
 
+boost::asio::awaitable<store::result<void>> control_client::note_audit(internal::NoteAudit what) {
+  internal::ControlRequest request;
+  *request.mutable_note_audit() = std::move(what);
+  const auto answer = co_await ask(std::move(request));
+  if (!answer) co_return answer.error();
+  co_return store::result<void>();
+}
+
 }  // namespace careteam::admin

@@ -16,6 +16,8 @@ class control_client final : public unit_sink {
   boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit) override;
   /// The sessions of a person, or of everybody where it is empty.
   boost::asio::awaitable<store::result<internal::SessionList>> sessions(std::string person);
+  /// Has it written down that the audit is read.
+  boost::asio::awaitable<store::result<void>> note_audit(internal::NoteAudit what);
 
  private:
   boost::asio::awaitable<store::result<internal::ControlAnswer>> ask(internal::ControlRequest request);

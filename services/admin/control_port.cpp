@@ -20,11 +20,14 @@ using boost::system::error_code;
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 
-/// The socket's mode keeps others out already; a copied or loosened file does not let them in.
-bool trusted(control_socket& peer) {
+/// Who is at the other end, where it is somebody who may ask. The socket's mode keeps others out already; a copied or loosened file does
+/// not let them in.
+std::optional<uid_t> trusted_user(control_socket& peer) {
   ucred who{};
   socklen_t size = sizeof who;
-  return getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && (who.uid == geteuid() || who.uid == 0);
+  const bool known = getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
+  if (known && (who.uid == geteuid() || who.uid == 0)) return who.uid;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -75,16 +78,17 @@ asio::awaitable<void> control_port::accept() {
       (void)co_await pause.async_wait(no_throw);
       continue;
     }
-    if (connections_ >= max_control_connections || !trusted(peer)) continue;
+    const auto user = trusted_user(peer);
+    if (connections_ >= max_control_connections || !user) continue;
     ++connections_;
-    asio::co_spawn(hosts_.environment().executor, serve(std::move(peer)), [this](std::exception_ptr failure) {
+    asio::co_spawn(hosts_.environment().executor, serve(std::move(peer), *user), [this](std::exception_ptr failure) {
       --connections_;
       if (failure) std::rethrow_exception(failure);
     });
   }
 }
 
-asio::awaitable<void> control_port::serve(control_socket peer) {
+asio::awaitable<void> control_port::serve(control_socket peer, std::uint32_t user) {
   const auto& environment = hosts_.environment();
   importer into(environment.store, environment.clock, environment.snapshot_every);
   std::uint64_t applied = 0;
@@ -92,7 +96,7 @@ asio::awaitable<void> control_port::serve(control_socket peer) {
   for (;;) {
     internal::ControlRequest request;
     if (co_await read_control(peer, request)) break;
-    const auto given = co_await answer(into, std::move(request));
+    const auto given = co_await answer(into, std::move(request), user);
     applied += given.outcome().applied();
     ++units;
     if (co_await write_control(peer, given)) break;
@@ -100,7 +104,7 @@ asio::awaitable<void> control_port::serve(control_socket peer) {
   if (units > 0) runtime::log_info("operator_applied", {{"units", units}, {"steps", applied}});
 }
 
-asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, internal::ControlRequest request) {
+asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, internal::ControlRequest request, std::uint32_t user) {
   internal::ControlAnswer given;
   switch (request.request_case()) {
     case internal::ControlRequest::kApply:
@@ -109,11 +113,34 @@ asio::awaitable<internal::ControlAnswer> control_port::answer(importer& into, in
     case internal::ControlRequest::kListSessions:
       *given.mutable_sessions() = sessions_(request.list_sessions().person_id());
       break;
+    case internal::ControlRequest::kNoteAudit:
+      given = co_await note_audit(std::move(*request.mutable_note_audit()), user);
+      break;
     case internal::ControlRequest::REQUEST_NOT_SET:
       given.set_error("this server does not know the request: use its own version of careteam");
       given.set_not_known(true);
       break;
   }
+  co_return given;
+}
+
+asio::awaitable<internal::ControlAnswer> control_port::note_audit(internal::NoteAudit asked, std::uint32_t user) {
+  care::facts entries;
+  auto& read = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_audit_read();
+  read.set_operator_uid(user);
+  read.set_person_id(asked.person_id());
+  read.set_stream(asked.stream());
+  read.set_seq(asked.seq());
+  const auto written = std::make_shared<asio::steady_timer>(hosts_.environment().executor, asio::steady_timer::time_point::max());
+  const auto failed = std::make_shared<error_code>();
+  const auto host = hosts_.find_or_make(asked.patient_id());
+  host->note(std::move(entries), {}, [written, failed](error_code why) {
+    *failed = why;
+    written->expires_at(asio::steady_timer::time_point::min());  // An event: what is past has happened.
+  });
+  (void)co_await written->async_wait(no_throw);
+  internal::ControlAnswer given;
+  if (*failed) given.set_error(failed->message());
   co_return given;
 }
 

@@ -32,9 +32,10 @@ class control_port {
 
  private:
   boost::asio::awaitable<void> accept();
-  boost::asio::awaitable<void> serve(control_socket peer);
-  boost::asio::awaitable<internal::ControlAnswer> answer(importer& into, internal::ControlRequest request);
+  boost::asio::awaitable<void> serve(control_socket peer, std::uint32_t user);
+  boost::asio::awaitable<internal::ControlAnswer> answer(importer& into, internal::ControlRequest request, std::uint32_t user);
   boost::asio::awaitable<internal::ControlAnswer> apply(importer& into, import_unit unit);
+  boost::asio::awaitable<internal::ControlAnswer> note_audit(internal::NoteAudit asked, std::uint32_t user);
 
   std::filesystem::path path_;
   coordination::record_hosts& hosts_;

@@ -1,10 +1,13 @@
 // `careteam audit`: who was given which entries of a record. Ids, places and times only, never what an entry says.
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 #include <iostream>
 #include <vector>
 
 #include "admin/audit_trail.hpp"
+#include "admin/control_client.hpp"
 #include "admin/fhir_time.hpp"
 #include "care/roles.hpp"
 #include "careteam/commands.hpp"
@@ -146,6 +149,14 @@ class teller {
     if (!wanted || !asked_.about(one.who) || !asked_.within(one.time, one.time)) return;
     tell(answer_line("roster").add(one.who).add("roster_version", one.roster_version).add("time", one.time));
   }
+  void operator()(const admin::audit_reading& one) {
+    const bool wanted = asked_.seq == 0 && !asked_.refusals && asked_.stream == v1::STREAM_UNSPECIFIED && asked_.person.empty();
+    if (!wanted || !asked_.within(one.time, one.time)) return;
+    answer_line line("audited");
+    line.add("operator_uid", std::uint64_t{one.operator_uid}).add("person", one.person).add("stream", stream_name(one.stream));
+    if (one.seq > 0) line.add("seq", one.seq);
+    tell(line.add("time", one.time));
+  }
   void operator()(const admin::refused_access& one) {
     if (asked_.seq > 0 || !asked_.about(one.who) || !asked_.about(one.stream) || !asked_.within(one.time, one.time)) return;
     answer_line line("refused");
@@ -224,6 +235,32 @@ std::optional<question> read_question(const audit_request& asked) {
   return read;
 }
 
+/// Has the running server write down that somebody reads the audit, before anything is told. Without a server there is nobody who could:
+/// who may read the file is the operating system's to say and to log. False after saying why on stderr: nothing is told.
+bool note_reading(const runtime::config& settings, const question& asked, const std::string& patient) {
+  boost::asio::io_context loop(1);
+  internal::NoteAudit note;
+  note.set_patient_id(patient);
+  note.set_person_id(asked.person);
+  note.set_stream(asked.stream);
+  note.set_seq(asked.seq);
+  store::result<void> written;
+  try {
+    admin::control_client server(loop, admin::control_path(settings.server.control_socket, settings.store.path));
+    boost::asio::co_spawn(loop, server.note_audit(std::move(note)), [&](std::exception_ptr failure, store::result<void> answer) {
+      if (failure) std::rethrow_exception(failure);
+      written = answer;
+    });
+    loop.run();
+  } catch (const boost::system::system_error& nobody) {
+    std::cerr << "careteam audit: note: no server wrote down that the audit is read (" << nobody.code().message() << ")\n";
+    return true;
+  }
+  if (!written)
+    std::cerr << "careteam audit: the server could not write down that the audit is read: " << written.error().message() << '\n';
+  return written.has_value();
+}
+
 }  // namespace
 
 int audit(const std::filesystem::path& config_file, const audit_request& request) {
@@ -241,6 +278,7 @@ int audit(const std::filesystem::path& config_file, const audit_request& request
     std::cerr << "careteam audit: there is no such " << (streams.empty() ? "record" : "entry") << '\n';
     return exit_failed;
   }
+  if (!note_reading(*settings, *asked, request.patient)) return exit_failed;
   teller tell(*asked);
   admin::audit_trail trail(heads, [&](const admin::audit_finding& found) { std::visit(tell, found); });
   v1::Entry entry;

@@ -56,11 +56,15 @@ int verify(const std::filesystem::path& config_file);
 /// `careteam rebuild`: makes what is derived anew and compares.
 int rebuild(const std::filesystem::path& config_file);
 
+struct copy_request {
+  std::filesystem::path file;  ///< The backup.
+  bool quiet = false;          ///< Tell only what went wrong.
+};
 /// `careteam backup`: a copy of the store, also of one that is being served.
-int backup(const std::filesystem::path& config_file, const std::filesystem::path& to);
+int backup(const std::filesystem::path& config_file, const copy_request& asked);
 
 /// `careteam restore`: a backup becomes the store.
-int restore(const std::filesystem::path& config_file, const std::filesystem::path& from);
+int restore(const std::filesystem::path& config_file, const copy_request& asked);
 
 /// `careteam health`: how the running server is, for where there is no curl.
 int health(const std::filesystem::path& config_file);

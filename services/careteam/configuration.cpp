@@ -1,9 +1,11 @@
 // `careteam config`.
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
 
+#include "admin/control_wire.hpp"
 #include "careteam/commands.hpp"
 #include "identity/key_store.hpp"
 #include "runtime/settings.hpp"
@@ -34,6 +36,26 @@ void check_secret(std::string_view setting, const std::filesystem::path& file, f
   }
 }
 
+/// Descriptors beyond one for each client: the store, Redis, the log, the admin port.
+constexpr std::size_t other_descriptors = 100;
+
+void check_descriptors(const runtime::config& settings) {
+  rlimit allowed{};
+  const auto needed = settings.server.max_connections + other_descriptors;
+  if (getrlimit(RLIMIT_NOFILE, &allowed) == 0 && allowed.rlim_max < needed) {
+    std::cerr << "careteam config: note: server.max_connections needs " << needed << " file descriptors, and this user may open "
+              << allowed.rlim_max << " (ulimit -n, LimitNOFILE)\n";
+  }
+}
+
+void check_control_socket(const runtime::config& settings, findings& found) {
+  try {
+    (void)admin::control_path(settings.server.control_socket, settings.store.path);
+  } catch (const std::runtime_error& failed) {
+    found.add("server.control_socket", failed.what());
+  }
+}
+
 }  // namespace
 
 int check_config(const std::filesystem::path& config_file) {
@@ -57,6 +79,10 @@ int check_config(const std::filesystem::path& config_file) {
   }
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     found.add("store.path", "the folder " + folder.string() + " cannot be written by this user");
+  check_control_socket(*settings, found);
+  // What may be meant: told, and no reason to fail.
+  for (const auto& doubt : runtime::doubtful_settings(*settings)) std::cerr << "careteam config: note: " << doubt << '\n';
+  check_descriptors(*settings);
   if (found.any()) return exit_failed;
   std::cout << config_file.string() << " is in order\n";
   return exit_done;

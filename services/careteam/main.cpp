@@ -95,14 +95,16 @@ int main(int argc, char** argv) {
   auto* revoking = sessions->add_option("--revoke", whose.revoke, "End this person's sessions and void every token issued until now");
   sessions->add_option("--reason", whose.reason, "With --revoke: why, for the record")->needs(revoking);
 
-  std::filesystem::path copy;
+  copy_request copy;
   auto* backing_up =
       app.add_subcommand("backup", "Copy the store as it is at this moment, also while the server runs, and verify the copy");
   with_config(backing_up);
-  backing_up->add_option("file", copy, "The copy; it must not exist")->required();
+  backing_up->add_option("file", copy.file, "The copy; it must not exist")->required();
+  backing_up->add_flag("-q,--quiet", copy.quiet, "Tell only what went wrong");
   auto* restoring = app.add_subcommand("restore", "Make a backup the store, as a new incarnation: clients then read everything again");
   with_config(restoring);
-  restoring->add_option("file", copy, "The backup; it is verified first")->required()->check(CLI::ExistingFile);
+  restoring->add_option("file", copy.file, "The backup; it is verified first")->required()->check(CLI::ExistingFile);
+  restoring->add_flag("-q,--quiet", copy.quiet, "Tell only what went wrong");
 
   auto* asking_health = app.add_subcommand("health", "Ask the running server how it is: exit 0 and its report, or 1");
   with_config(asking_health);

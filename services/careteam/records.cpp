@@ -4,6 +4,8 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdio>
 #include <ctime>
 #include <functional>
 #include <iostream>
@@ -224,18 +226,31 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 
-/// Shows on a terminal how far something has come, in these units.
+/// Whether to tell what is done, or only what went wrong.
+enum class telling { all, failures };
+
+/// Shows on a terminal how far something has come, in these units, begun ones included.
 template <std::uint64_t Unit>
-std::function<void(std::uint64_t, std::uint64_t)> show_progress(std::string what) {
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  return [terminal, what = std::move(what)](std::uint64_t done, std::uint64_t total) {
-    if (terminal) std::cerr << '\r' << done / Unit << " of " << total / Unit << ' ' << what << (done == total ? "\n" : "") << std::flush;
+std::function<void(std::uint64_t, std::uint64_t)> show_progress(std::string what, telling tell) {
+  const bool shown = tell == telling::all && isatty(STDERR_FILENO) != 0;
+  return [shown, what = std::move(what)](std::uint64_t done, std::uint64_t total) {
+    if (!shown) return;
+    const auto units = [](std::uint64_t amount) { return (amount + Unit - 1) / Unit; };
+    std::cerr << '\r' << units(done) << " of " << units(total) << ' ' << what << (done == total ? "\n" : "") << std::flush;
   };
 }
 
+/// Says that a copy is made, how large it is and how long it took.
+void tell_copy(std::string_view what, const store::copy_report& made, std::chrono::steady_clock::time_point started) {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  std::array<char, 32> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%.1f", took.count());
+  std::cout << what << ": bytes=" << made.bytes << " seconds=" << seconds.data() << " epoch=" << made.epoch << '\n';
+}
+
 /// Verifies the store at `path` and says what was found.
-int report_verification(const std::filesystem::path& path) {
-  const auto report = store::verify_sqlite(path.string(), show_progress<1>("entries verified"));
+int report_verification(const std::filesystem::path& path, telling tell) {
+  const auto report = store::verify_sqlite(path.string(), show_progress<1>("entries verified", tell));
   for (const auto& one : report.findings) {
     std::cerr << "finding:";
     if (!one.record.empty()) std::cerr << " record=" << one.record;
@@ -243,6 +258,7 @@ int report_verification(const std::filesystem::path& path) {
     if (one.seq != 0) std::cerr << " seq=" << one.seq;
     std::cerr << ' ' << one.what << '\n';
   }
+  if (tell == telling::failures && report.sound()) return exit_done;
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
             << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
   return report.sound() ? exit_done : exit_failed;
@@ -294,26 +310,31 @@ int list_or_revoke(const std::filesystem::path& config_file, const sessions_requ
 int verify(const std::filesystem::path& config_file) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
-  return report_verification(settings->store.path);
+  return report_verification(settings->store.path, telling::all);
 }
 
-int backup(const std::filesystem::path& config_file, const std::filesystem::path& to) {
+int backup(const std::filesystem::path& config_file, const copy_request& asked) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
-  const auto made = store::back_up_sqlite(settings->store.path.string(), to.string(), show_progress<mebibyte>("MiB copied"));
-  std::cout << "copied: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
-  return report_verification(to);
+  const auto tell = asked.quiet ? telling::failures : telling::all;
+  const auto started = std::chrono::steady_clock::now();
+  const auto made = store::back_up_sqlite(settings->store.path.string(), asked.file.string(), show_progress<mebibyte>("MiB copied", tell));
+  const int sound = report_verification(asked.file, tell);
+  if (tell == telling::all && sound == exit_done) tell_copy("copied", made, started);
+  return sound;
 }
 
-int restore(const std::filesystem::path& config_file, const std::filesystem::path& from) {
+int restore(const std::filesystem::path& config_file, const copy_request& asked) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
-  if (report_verification(from) != exit_done) {
+  const auto tell = asked.quiet ? telling::failures : telling::all;
+  const auto started = std::chrono::steady_clock::now();
+  if (report_verification(asked.file, tell) != exit_done) {
     std::cerr << "careteam restore: this backup is not sound; nothing was restored\n";
     return exit_failed;
   }
-  const auto made = store::restore_sqlite(from.string(), settings->store.path.string(), show_progress<mebibyte>("MiB copied"));
-  std::cout << "restored: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
+  const auto made = store::restore_sqlite(asked.file.string(), settings->store.path.string(), show_progress<mebibyte>("MiB copied", tell));
+  if (tell == telling::all) tell_copy("restored", made, started);
   return exit_done;
 }
 

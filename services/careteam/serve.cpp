@@ -7,6 +7,7 @@
 
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
+#include "careteam/disk_watch.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
 #include "gateway/admin_port.hpp"
@@ -171,6 +172,7 @@ class server {
         admin_(loop, settings.server.admin_listen,
                [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
         key_watch_(loop.get_executor(), keys_, settings.identity.jwks_file, metrics_),
+        disk_watch_(loop.get_executor(), settings),
         control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_,
                  [this](const std::string& person) { return list_sessions(person); }) {
     people_.set_organization(hosts_.find_or_make({}));
@@ -183,7 +185,7 @@ class server {
     metrics_.add_callback_counter("careteam_store_transactions_total", "Transactions of the store, each of many commands when it is busy.",
                                   [this] { return store_->transactions(); });
     metrics_.add_callback_gauge("careteam_store_disk_free_bytes", "What is free on the disk of the store.",
-                                [this] { return static_cast<double>(free_disk_bytes()); });
+                                [this] { return static_cast<double>(disk_watch_.free_bytes()); });
     metrics_.add_callback_counter("careteam_log_lines_lost_total", "Log lines that could not be written.", runtime::lost_log_lines);
   }
 
@@ -202,6 +204,7 @@ class server {
     admin_.start();
     control_.start();
     key_watch_.start();
+    disk_watch_.start();
     if (presence_) presence_->start();
   }
 
@@ -220,6 +223,7 @@ class server {
     admin_.stop();
     control_.stop();
     key_watch_.stop();
+    disk_watch_.stop();
     if (presence_) co_await presence_->stop();
     co_await store_->close();
     log_info("stopped", {{"after", std::chrono::steady_clock::now() - started}, {"sessions_left", hub_.session_count()}});
@@ -275,17 +279,11 @@ class server {
     return list;
   }
 
-  std::uintmax_t free_disk_bytes() const {
-    std::error_code failed;
-    const auto folder = settings_.store.path.parent_path();
-    const auto space = std::filesystem::space(folder.empty() ? std::filesystem::path(".") : folder, failed);
-    return failed ? 0 : space.available;
-  }
-
   asio::awaitable<std::string> details() {
+    const std::string little = disk_watch_.short_of_room() ? ": nearly full, see store.min_free_bytes" : "";
     std::string text = "schema " + std::to_string(store::store_schema_version) + "\nepoch " + store_->epoch() + "\ndisk free " +
-                       std::to_string(free_disk_bytes() >> 20) + " MiB\nsessions " + std::to_string(hub_.session_count()) +
-                       "\nrecords at work " + std::to_string(hosts_.size()) + "\n";
+                       std::to_string(disk_watch_.free_bytes() >> 20) + " MiB" + little + "\nsessions " +
+                       std::to_string(hub_.session_count()) + "\nrecords at work " + std::to_string(hosts_.size()) + "\n";
     if (presence_) text += "redis canary " + co_await presence_->canary() + "\n";
     co_return text;
   }
@@ -304,6 +302,7 @@ class server {
   gateway::admin_page page_;
   gateway::listener admin_;
   gateway::key_watch key_watch_;
+  disk_watch disk_watch_;
   admin::control_port control_;
   std::optional<redis_presence> presence_;
   bool people_known_ = false;

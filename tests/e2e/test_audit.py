@@ -1,18 +1,28 @@
 """`careteam audit` against what clients really held: never less, and no more than it says."""
 import asyncio
 import json
+import os
+import time
 
 import pytest
 from careteam_client import NOT_FOUND, Client, said
 from server import Server, room_resources
 
 
-def audit(server, *words):
-    """What the command tells, as dictionaries; the same beside a running server as on its file."""
+def audit(server, *words, also_audited=False):
+    """What the command tells, as dictionaries; the same beside a running server as on its file, but for the audit's own readings."""
     done = server.tool("audit", "--config", server.config, "--json", *words)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and ("no server wrote down" in done.stderr) != server.running(), done.stderr
     assert not any(text in done.stdout for text in said)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return told if also_audited else [one for one in told if one["kind"] != "audited"]
+
+
+def until(what, seconds=10):
+    """Asks again and again: nothing tells when."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not in time"
 
 
 def of(findings, **wanted):
@@ -50,6 +60,8 @@ async def test_a_day_with_a_caregiver_a_refusal_a_suspension_and_a_crash(fresh, 
         await one.close()
     assert fresh.tool("enroll", "--config", fresh.config, "--person", "tom", "--suspend", "left the hospital today").returncode == 0
     assert await tom.closed() == 4403
+    # When the server has noticed all three ends, their notes wait before the next message of the record.
+    await asyncio.to_thread(until, lambda: fresh.metrics()["careteam_sessions"] == 1)
     last = await nina.post("rosa", "clinical", "The last word before the crash")
     await nina.has("rosa", "clinical", last.seq)
 
@@ -133,6 +145,21 @@ async def test_who_changes_roles_is_followed_from_stream_to_stream(form):
         assert seen | held(sam, "pat") <= given
         assert max(seq for stream, seq in given if stream == "support") == max(seq for stream, seq in seen if stream == "support")
         await asyncio.gather(rao.close(), sam.close())
+
+
+async def test_who_reads_the_audit_is_in_the_audit(fresh, form):
+    irene = await Client.connect(fresh, "irene", form)  # The privacy officer.
+    before = irene.head("rosa", "audit")
+    assert not of(audit(fresh, "--patient", "rosa", also_audited=True), kind="audited")
+    audit(fresh, "--patient", "rosa", "--person", "nina", "--stream", "shared", "--seq", 1)
+    entry = await irene.has("rosa", "audit", before + 2)
+    assert not entry.get("author", {}).get("personId")
+    assert entry["auditRead"] == {"operatorUid": os.getuid(), "personId": "nina", "stream": "STREAM_SHARED", "seq": "1"} or os.getuid() == 0 and \
+        entry["auditRead"] == {"personId": "nina", "stream": "STREAM_SHARED", "seq": "1"}
+    first, second = of(audit(fresh, "--patient", "rosa", also_audited=True), kind="audited")
+    assert first["operator_uid"] == os.getuid() and "person" not in first
+    assert (second["person"], second["stream"], second["seq"]) == ("nina", "shared", 1)
+    await irene.close()
 
 
 @pytest.mark.parametrize("words,code,told", [

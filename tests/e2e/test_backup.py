@@ -1,14 +1,17 @@
 """Backups of a store that is being served, and what becomes of clients when one is put back."""
 import asyncio
 import os
+import pty
+import re
 import resource
 import signal
 import sqlite3
 import stat
+import subprocess
 
 import pytest
 from careteam_client import Client
-from server import Server, room_resources
+from server import Server, binary, room_resources
 
 STAFF = [("nina", "oncology-nurse"), ("rao", "medical-oncologist")]
 
@@ -125,3 +128,42 @@ def limit_files(size):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     os.umask(0o077)
+
+
+def on_a_terminal(*words):
+    """(exit code, standard output, what the terminal showed)."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run([binary(), *map(str, words)], stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60)
+    finally:
+        os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # The end: nobody holds the other side any more.
+        pass
+    os.close(ours)
+    return done.returncode, done.stdout, shown.decode()
+
+
+def test_progress_is_for_terminals_and_the_last_line_tells_size_and_time(ward):
+    copy, other = ward.folder / "copy.db", ward.folder / "other.db"
+    code, said, shown = on_a_terminal("backup", "--config", ward.config, copy)
+    assert code == 0 and re.search(r"\r1 of 1 MiB copied", shown) and "entries verified" in shown
+    last = said.splitlines()[-1]
+    assert re.fullmatch(rf"copied: bytes={copy.stat().st_size} seconds=[\d.]+ epoch={ward.epoch}", last)
+    done = backup(ward, other)
+    assert done.returncode == 0 and not done.stderr and done.stdout.splitlines()[-1].startswith("copied: bytes=")
+    # Quiet: nothing, unless it fails.
+    assert on_a_terminal("backup", "--quiet", "--config", ward.config, ward.folder / "third.db") == (0, "", "")
+    code, said, shown = on_a_terminal("backup", "-q", "--config", ward.config, copy)
+    assert code == 1 and not said and "exists already" in shown
+    ward.stop()
+    ward.store_path.unlink()
+    code, said, shown = on_a_terminal("restore", "--config", ward.config, copy)
+    assert code == 0 and "entries verified" in shown and "MiB copied" in shown
+    assert re.fullmatch(r"restored: bytes=\d+ seconds=[\d.]+ epoch=[0-9a-f]{32}", said.splitlines()[-1])
+    ward.store_path.unlink()
+    assert on_a_terminal("restore", "-q", "--config", ward.config, other) == (0, "", "")
+    assert "sound" in ward.verify().stdout

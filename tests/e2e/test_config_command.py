@@ -32,6 +32,23 @@ def test_a_good_configuration_is_in_order(server):
     assert not server.store_path.exists()  # It only looks.
 
 
+def test_what_may_be_meant_is_told_and_is_no_error(server):
+    server.settings |= {"server.admin_listen": "0.0.0.0:0", "limits.commands_per_minute": 5, "limits.device_commands_per_minute": 6, "server.max_connections": 900_000}
+    server.write_config()
+    done = careteam("config", "check", "--config", server.config)
+    assert done.returncode == 0 and done.stdout == f"{server.config} is in order\n"
+    notes = done.stderr.splitlines()
+    assert len(notes) in (2, 3) and all(one.startswith("careteam config: note: ") for one in notes)  # The third: too few descriptors, where they are few.
+    assert "server.admin_listen" in notes[0] and "limits.device_commands_per_minute" in notes[1]
+
+
+def test_a_control_socket_that_cannot_be(server):
+    server.settings["server.control_socket"] = "/tmp/" + "x" * 120
+    server.write_config()
+    done = careteam("config", "check", "--config", server.config)
+    assert done.returncode == 1 and "server.control_socket: " in done.stderr and not done.stdout
+
+
 def test_everything_that_is_wrong_is_said_at_once(server):
     server.settings |= {"identity.jwks_file": str(server.folder / "no.json"), "store.path": str(server.folder / "no-folder/store.db"),
                         "redis.endpoint": "127.0.0.1:6379", "redis.password_file": str(server.folder / "secret")}

@@ -42,3 +42,12 @@ def test_the_dashboard_is_json_with_panels_that_do_not_overlap():
 def test_the_unit_is_sandboxed():
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", DEPLOY / "careteam.service"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
+
+
+def test_the_unit_leaves_the_time_and_the_descriptors_that_the_server_may_need():
+    unit = dict(line.split("=", 1) for line in (DEPLOY / "careteam.service").read_text().splitlines() if "=" in line and not line.startswith("#"))
+    settings = (DEPLOY / "configuration.md").read_text()
+    longest_drain = int(re.search(r"`server.drain_ms` .* 0 to (\d+) milliseconds", settings)[1])
+    connections = int(re.search(r"`server.max_connections` .* `(\d+)`", settings)[1])
+    assert int(unit["TimeoutStopSec"].removesuffix("s")) * 1000 >= longest_drain + 1000
+    assert int(unit["LimitNOFILE"]) >= connections + 100

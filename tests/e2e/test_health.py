@@ -55,3 +55,17 @@ def test_no_server_is_not_healthy(server):
 def test_other_queries_are_not_there(server):
     for path in ("/readyz?", "/readyz?verbose=1", "/readyz?x", "/health"):
         assert server.admin(path)[0] == 404
+
+
+def test_a_disk_that_is_nearly_full_is_told_and_the_server_stays_ready():
+    with Server(redis=False, settings={"store.min_free_bytes": 10**15}) as server:
+        server.start()
+        server.logged("disk_nearly_full")
+        line, = (one for one in server.log_lines() if one["event"] == "disk_nearly_full")
+        assert line["level"] == "warning" and 0 < line["free_bytes"] < line["least_bytes"] == 10**15
+        done = health(server)
+        assert done.returncode == 0 and re.search(r"^disk free \d+ MiB: nearly full, see store.min_free_bytes$", done.stdout, re.MULTILINE)
+
+
+def test_a_disk_with_room_is_not_worth_a_word(server):
+    assert "nearly full" not in health(server).stdout and not any(one["event"] == "disk_nearly_full" for one in server.log_lines())

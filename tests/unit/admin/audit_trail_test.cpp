@@ -183,8 +183,11 @@ TEST_F(audit_trail_test, the_rest_of_the_audit) {
   refused.set_stream(v1::STREAM_CLINICAL);
   refused.set_code(5);
   refused.set_times(3);
+  auto& audited = *add(v1::STREAM_AUDIT, "").mutable_audit_read();
+  audited.set_operator_uid(1000);
+  audited.set_person_id("nina");
   const auto found = findings();
-  ASSERT_EQ(found.size(), 3U);
+  ASSERT_EQ(found.size(), 4U);
   const auto& again = std::get<history_reading>(found[0]);
   EXPECT_EQ(again.who.device, "nina-phone") << "known by its session";
   EXPECT_EQ(again.from_seq, 2U);
@@ -194,6 +197,8 @@ TEST_F(audit_trail_test, the_rest_of_the_audit) {
   EXPECT_EQ(denied.who.person, "rosa");
   EXPECT_EQ(denied.action, "postMessage");
   EXPECT_EQ(denied.times, 3U);
+  EXPECT_EQ(std::get<audit_reading>(found[3]).operator_uid, 1000U);
+  EXPECT_EQ(std::get<audit_reading>(found[3]).person, "nina");
 }
 
 TEST_F(audit_trail_test, what_is_held_does_not_grow_with_the_record) {

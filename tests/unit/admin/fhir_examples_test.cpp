@@ -18,7 +18,7 @@ std::filesystem::path examples() {
 }
 
 std::filesystem::path repository() {
-  return std::filesystem::path(__FILE__).parent_path() / "../../..";
+  return CARETEAM_SOURCE_FOLDER;
 }
 
 class examples_of_fhir : public testing::Test {

@@ -85,6 +85,7 @@ path = "data/careteam.db"
 create = false
 snapshot_every = 10
 cache_bytes = 2097152
+min_free_bytes = 4096
 [redis]
 endpoint = "unix:run/redis.sock"
 username = "careteam"
@@ -131,6 +132,7 @@ level = "debug"
   EXPECT_FALSE(read->store.create);
   EXPECT_EQ(read->store.snapshot_every, 10U);
   EXPECT_EQ(read->store.cache_bytes, 2'097'152U);
+  EXPECT_EQ(read->store.min_free_bytes, 4096U);
   EXPECT_EQ(read->redis.endpoint, redis_address(unix_address{"/etc/careteam/run/redis.sock"}));
   EXPECT_EQ(read->redis.username, "careteam");
   EXPECT_EQ(read->redis.password_file, "/run/secrets/redis");
@@ -242,6 +244,8 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"user_without_password", with_store + "[redis]\nusername = \"u\"", ":4:12: redis.username needs redis.password_file"},
         bad_file{"password_without_redis", with_store + "[redis]\nendpoint = \"\"\npassword_file = \"p\"",
                  ":5:17: redis.password_file is set, but"},
+        bad_file{"cluster_key_without_redis", with_store + "[redis]\nendpoint = \"\"\ncluster_key_file = \"k\"",
+                 ":5:20: redis.cluster_key_file is set, but"},
         bad_file{"password_in_file", with_store + "[redis]\npassword = \"p\"",
                  ":4:1: redis.password is no setting; did you mean password_file?"},
         bad_file{"unknown_zone", with_store + "[organization]\ntime_zone = \"Europe/Nowhere\"",
@@ -255,6 +259,32 @@ INSTANTIATE_TEST_SUITE_P(
         bad_file{"empty_name", with_store + "[organization]\nname = \"\"", ":4:8: organization.name must not be empty"},
         bad_file{"unknown_level", with_store + "[log]\nlevel = \"verbose\"", ":4:9: log.level must be"}),
     [](const auto& one) { return std::string(one.param.name); });
+
+TEST(config, the_defaults_are_beyond_doubt) {
+  EXPECT_THAT(doubtful_settings(config{}), ::testing::IsEmpty());
+}
+
+TEST(config, tells_what_has_no_effect_and_what_stands_open) {
+  const auto doubts_of = [](auto change) {
+    config settings;
+    change(settings);
+    const auto doubts = doubtful_settings(settings);
+    return doubts.size() == 1 ? doubts.front() : std::to_string(doubts.size()) + " doubts";
+  };
+  EXPECT_THAT(doubts_of([](config& all) { all.server.admin_listen.host = "0.0.0.0"; }),
+              StartsWith("server.admin_listen: 0.0.0.0:9090 is no"));
+  EXPECT_THAT(doubts_of([](config& all) { all.server.idle_timeout = 2s; }),
+              StartsWith("server.idle_timeout_ms is below server.hello_timeout_ms"));
+  EXPECT_THAT(doubts_of([](config& all) { all.server.max_connections = 4'000; }),
+              StartsWith("server.max_connections_per_address is above"));
+  EXPECT_THAT(doubts_of([](config& all) { all.limits.commands_per_minute = 299; }),
+              StartsWith("limits.device_commands_per_minute is above"));
+  EXPECT_THAT(doubts_of([](config& all) { all.limits.commands_at_once = 99; }), StartsWith("limits.device_commands_at_once is above"));
+  EXPECT_THAT(doubts_of([](config& all) {
+                all.server.allowed_origins = {"http://app.example.org", "http://localhost:5173", "https://a.b"};
+              }),
+              StartsWith("server.allowed_origins holds http://app.example.org: "));
+}
 
 TEST(config, origins_are_what_browsers_send) {
   for (const char* good : {"https://app.example.org", "http://localhost", "https://a.b:8443", "http://127.0.0.1:8080", "https://[::1]"}) {
