@@ -12,8 +12,8 @@ namespace careteam {
 
 class disk_watch {
  public:
-  disk_watch(boost::asio::any_io_executor executor, const runtime::config& settings)
-      : timer_(std::move(executor)), folder_(settings.store.path.parent_path()), least_(settings.store.min_free_bytes) {
+  disk_watch(const boost::asio::any_io_executor& executor, const runtime::config& settings)
+      : timer_(executor), folder_(settings.store.path.parent_path()), least_(settings.store.min_free_bytes) {
     if (folder_.empty()) folder_ = ".";
   }
 
