@@ -8,6 +8,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include "gateway/client_stream.hpp"
 #include "gateway/upgrade.hpp"
 #include "runtime/log.hpp"
 
@@ -24,13 +25,13 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto abandon_after = std::chrono::seconds(5);  // A peer that does not even take the close frame.
 constexpr std::size_t kept_buffer_bytes = 16 * 1024;     // An idle connection gives larger buffers back.
 
-using stream_type = websocket::stream<loop_socket, false>;
+using stream_type = websocket::stream<client_stream, false>;
 
 /// The socket's side of a session.
 class connection final : public transport, public std::enable_shared_from_this<connection> {
  public:
-  connection(loop_socket socket, hub& the_hub, subprotocol form)
-      : stream_(std::move(socket)),
+  connection(client_stream client, hub& the_hub, subprotocol form)
+      : stream_(std::move(client)),
         hub_(the_hub),
         session_(std::make_shared<session>(the_hub, *this, form)),
         give_up_(stream_.get_executor()) {
@@ -121,51 +122,61 @@ class connection final : public transport, public std::enable_shared_from_this<c
   bool expects_text_ = false;
 };
 
-asio::awaitable<void> refuse_request(loop_socket& socket, http::response<http::string_body> answer) {
+asio::awaitable<void> refuse_request(client_stream& client, http::response<http::string_body> answer) {
   answer.keep_alive(false);
   answer.set(http::field::content_type, "text/plain; charset=utf-8");
   answer.set(http::field::cache_control, "no-store");
   answer.prepare_payload();
-  co_await http::async_write(socket, answer, no_throw);
-  error_code ignored;
-  socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  co_await http::async_write(client, answer, no_throw);
+  client.finish();
 }
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
+asio::awaitable<void> serve_connection(loop_socket accepted, const server_certificate* certificate, hub& the_hub) {
   error_code ignored;
   accepted.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto from = accepted.remote_endpoint(ignored).address();
-  const auto admitted = the_hub.admit(from);
-  timed_socket socket(std::move(accepted), the_hub.settings().server.handshake_timeout);
+  const auto peer = accepted.remote_endpoint(ignored).address();
+  const bool by_proxy = is_among(the_hub.trusted_proxies(), peer);  // Then the request tells whose connection it is.
+  auto admitted = by_proxy ? nullptr : the_hub.admit(peer);
+  tls_session tls;
+  if (certificate) tls = certificate->session_on(accepted.native_handle());
+  timed<client_stream> client(client_stream(std::move(accepted), std::move(tls)), the_hub.settings().server.handshake_timeout);
+  if (certificate) {
+    const auto [insecure, none] = co_await client.get().async_handshake(no_throw);
+    if (insecure) {
+      the_hub.metrics().refused_handshakes.increment();
+      co_return;
+    }
+  }
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
   parser.header_limit(max_header_bytes);
   parser.body_limit(0);
-  const auto [failed, size] = co_await http::async_read_header(socket.get(), buffer, parser, no_throw);
+  const auto [failed, size] = co_await http::async_read_header(client.get(), buffer, parser, no_throw);
   if (failed) {
-    socket.in_time();
+    client.in_time();
     the_hub.metrics().refused_upgrades.increment();
     if (failed == http::error::header_limit || failed == http::error::bad_version ||
         failed.category() == http::make_error_code(http::error::bad_method).category()) {
       auto answer = bad_request_answer(failed == http::error::header_limit);
-      co_await refuse_request(socket.get(), std::move(answer));
+      co_await refuse_request(client.get(), std::move(answer));
     }
     co_return;
   }
   subprotocol form{};
   auto refusal = check_upgrade(parser.get(), the_hub.settings().server.allowed_origins, buffer.size() > 0, form);
+  if (by_proxy) admitted = the_hub.admit(client_address(peer, parser.get(), the_hub.trusted_proxies()));
   if (!admitted) refusal = too_many_from_there_answer();
   if (!refusal && the_hub.session_count() >= the_hub.settings().server.max_connections) refusal = too_many_answer();
   if (refusal) {
-    socket.in_time();
+    client.in_time();
     the_hub.metrics().refused_upgrades.increment();
-    co_await refuse_request(socket.get(), std::move(*refusal));
+    co_await refuse_request(client.get(), std::move(*refusal));
     co_return;
   }
-  socket.in_time();
-  auto one = std::make_shared<connection>(std::move(socket.get()), the_hub, form);
+  client.in_time();
+  auto one = std::make_shared<connection>(std::move(client.get()), the_hub, form);
   const std::string_view name = form == subprotocol::proto ? proto_name : json_name;
   one->stream().set_option(websocket::stream_base::decorator([name](websocket::response_type& response) {
     response.set(http::field::sec_websocket_protocol, name);

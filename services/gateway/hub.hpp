@@ -37,6 +37,7 @@ struct gateway_metrics {
   runtime::counter& slow_consumers;
   runtime::counter& refused_tokens;
   runtime::counter& refused_upgrades;
+  runtime::counter& refused_handshakes;
   runtime::counter& limited_commands;
   static gateway_metrics in(runtime::metrics_registry& registry);
 };
@@ -83,6 +84,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   const identity::token_verifier& tokens() const { return tokens_; }
   const runtime::config& settings() const { return settings_; }
   gateway_metrics& metrics() { return metrics_; }
+  const std::vector<boost::asio::ip::address>& trusted_proxies() const { return trusted_proxies_; }
   std::chrono::system_clock::time_point now() const { return hosts_.environment().clock.now(); }
   care::instant instant() const { return std::chrono::floor<std::chrono::microseconds>(now()); }
 
@@ -112,6 +114,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   const identity::token_verifier& tokens_;
   const runtime::config& settings_;
   gateway_metrics metrics_;
+  std::vector<boost::asio::ip::address> trusted_proxies_;
   coordination::cursor_desk cursor_desk_;
   presence_port presence_;
   std::unordered_map<const coordination::record_host*, record_room> rooms_;
