@@ -9,6 +9,7 @@
 #include <boost/throw_exception.hpp>
 #include <climits>
 #include <ctime>
+#include <fstream>
 #include <stdexcept>
 
 namespace careteam::gateway {
@@ -93,6 +94,9 @@ void throw_exception_from_error(const certificate_error& error, const boost::sou
 
 boost::system::result<server_certificate, certificate_error> server_certificate::load(const std::filesystem::path& chain,
                                                                                       const std::filesystem::path& key) {
+  for (const auto& file : {chain, key}) {
+    if (!std::ifstream(file)) return certificate_error{file.string() + " cannot be read"};
+  }
   ERR_clear_error();
   server_certificate made;
   made.context_.reset(SSL_CTX_new(TLS_server_method()));
