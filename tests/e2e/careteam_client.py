@@ -263,6 +263,7 @@ class Client:
         self.drain = None
         self.transcript = []  # The payload of each message, as it came.
         self.messages = []  # The same, read.
+        self.pings = 0  # Those that the server sent; each was answered.
         self.close_code = None
         self.fault = None
         self._answers = {}
@@ -550,6 +551,9 @@ class Client:
                     break
                 if kind == PING:
                     self.writer.write(encode_frame(PONG, payload))
+                    async with self._changed:
+                        self.pings += 1
+                        self._changed.notify_all()
                     continue
                 if kind == PONG:
                     continue
