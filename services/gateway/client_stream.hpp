@@ -2,14 +2,17 @@
 // loop: at most one read and one write at a time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/compose.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/websocket/teardown.hpp>
+#include <utility>
 
 #include "gateway/timed_socket.hpp"
 #include "gateway/tls.hpp"
+#include "runtime/token_bucket.hpp"
 
 namespace careteam::gateway {
 
@@ -20,7 +23,7 @@ class client_stream {
   /// With an empty session the socket's bytes are the stream's.
   client_stream(loop_socket socket, tls_session tls) : socket_(std::move(socket)), tls_(std::move(tls)) {
     boost::system::error_code ignored;
-    if (tls_) socket_.native_non_blocking(true, ignored);
+    socket_.non_blocking(true, ignored);
   }
 
   executor_type get_executor() { return socket_.get_executor(); }
@@ -32,8 +35,16 @@ class client_stream {
     return run([](tls_session& tls) { return tls.accept(); }, std::forward<Token>(token));
   }
 
+  /// How many reads a message may take; beyond that they are rare. Frames without end that make no message then end the stream.
+  void limit_reads(std::size_t for_one_message) { reads_for_one_message_ = static_cast<double>(for_one_message); }
+  void message_complete() { reads_ = {}; }
+
   template <typename Buffers, typename Token>
   auto async_read_some(const Buffers& buffers, Token&& token) {
+    if (reads_.take(std::chrono::steady_clock::now(), reads_per_second, reads_for_one_message_) != std::chrono::milliseconds::zero()) {
+      boost::system::error_code ignored;
+      close(ignored);
+    }
     if (!tls_) return socket_.async_read_some(buffers, std::forward<Token>(token));
     return run([into = first_of(buffers)](tls_session& tls) { return into.size() == 0 ? tls_step{} : tls.read(into.data(), into.size()); },
                std::forward<Token>(token));
@@ -69,13 +80,14 @@ class client_stream {
     stream.close(ignored);
   }
   template <typename Handler>
-  friend void async_teardown(boost::beast::role_type role, client_stream& stream, Handler&& handler) {
-    if (stream.tls_ && stream.socket_.is_open()) stream.tls_.finish();
-    boost::beast::websocket::async_teardown(role, stream.socket_, std::forward<Handler>(handler));
+  friend void async_teardown(boost::beast::role_type, client_stream& stream, Handler&& handler) {
+    boost::asio::async_compose<Handler, void(boost::system::error_code)>(reading_away{stream}, handler, stream.socket_);
   }
 
  private:
-  static constexpr std::size_t gathered_bytes = 16 * 1024;  ///< The content of one TLS record.
+  static constexpr std::size_t gathered_bytes = 16 * 1024;     ///< The content of one TLS record.
+  static constexpr std::size_t read_away_bytes = 1024 * 1024;  ///< What a peer may still send behind the end.
+  static constexpr double reads_per_second = 8;                ///< For answers to pings while there are no messages.
 
   /// The first buffer of a sequence that holds anything.
   template <typename Buffers>
@@ -87,6 +99,31 @@ class client_stream {
     }
     return buffer();
   }
+
+  /// Ends the sending, then reads until the peer ends it too: closed before, the kernel would void what the peer was told last. (Beast's
+  /// own way of doing it stops at the first bytes that come.)
+  struct reading_away {
+    client_stream& stream;
+    std::size_t left = read_away_bytes;
+    bool begun = false;
+
+    template <typename Self>
+    void operator()(Self& self, boost::system::error_code failed = {}) {
+      if (!std::exchange(begun, true)) {
+        stream.finish();
+      } else if (!failed) {
+        std::array<char, 4096> away;
+        left -= std::min(left, stream.socket_.receive(boost::asio::buffer(away), 0, failed));
+        if (failed == boost::asio::error::would_block) failed = {};
+      }
+      if (failed || left == 0) {
+        stream.close(failed);
+        self.complete({});
+      } else {
+        stream.socket_.async_wait(loop_socket::wait_read, std::move(self));
+      }
+    }
+  };
 
   /// One step of TLS, tried as often as the socket has to be waited for.
   template <typename Step>
@@ -125,6 +162,8 @@ class client_stream {
 
   loop_socket socket_;
   tls_session tls_;
+  runtime::token_bucket reads_;
+  double reads_for_one_message_ = 1'000;  ///< Until limit_reads: for the request.
 };
 
 }  // namespace careteam::gateway

@@ -11,6 +11,7 @@
 #include "gateway/client_stream.hpp"
 #include "gateway/upgrade.hpp"
 #include "runtime/log.hpp"
+#include "runtime/token_bucket.hpp"
 
 namespace careteam::gateway {
 namespace {
@@ -22,10 +23,24 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-constexpr auto abandon_after = std::chrono::seconds(5);  // A peer that does not even take the close frame.
-constexpr std::size_t kept_buffer_bytes = 16 * 1024;     // An idle connection gives larger buffers back.
+constexpr auto abandon_after = std::chrono::seconds(5);   // A peer that does not even take the close frame.
+constexpr std::size_t kept_buffer_bytes = 16 * 1024;      // An idle connection gives larger buffers back.
+constexpr std::size_t least_reads_for_a_message = 1'000;  // However it is cut into frames and segments.
+constexpr std::size_t least_bytes_in_a_read = 256;        // Of a large message, on average.
+constexpr double pings_at_once = 2'000, pings_per_second = 10;
 
 using stream_type = websocket::stream<client_stream, false>;
+
+/// Whether UTF-8 stops in the middle of a character. The library has checked everything else, but misses this where the last fragment is
+/// empty.
+bool ends_within_a_character(std::string_view text) {
+  for (std::size_t from_end = 1; from_end <= std::min<std::size_t>(text.size(), 3); ++from_end) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - from_end]);
+    if (byte < 0x80) return false;
+    if (byte >= 0xC0) return from_end < (byte >= 0xF0 ? 4U : byte >= 0xE0 ? 3U : 2U);
+  }
+  return false;
+}
 
 /// The socket's side of a session.
 class connection final : public transport, public std::enable_shared_from_this<connection> {
@@ -38,6 +53,10 @@ class connection final : public transport, public std::enable_shared_from_this<c
     stream_.set_option(
         websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, the_hub.settings().server.idle_timeout, true});
     stream_.read_message_max(the_hub.settings().server.max_frame_bytes);
+    stream_.next_layer().limit_reads(least_reads_for_a_message + the_hub.settings().server.max_frame_bytes / least_bytes_in_a_read);
+    stream_.control_callback([this](websocket::frame_type kind, beast::string_view) {
+      if (kind == websocket::frame_type::ping) on_ping();
+    });
     stream_.auto_fragment(false);
     stream_.binary(form == subprotocol::proto);
     expects_text_ = form == subprotocol::json;
@@ -51,11 +70,16 @@ class connection final : public transport, public std::enable_shared_from_this<c
     for (;;) {
       const auto [failed, size] = co_await stream_.async_read(buffer, no_throw);
       if (failed) break;
+      stream_.next_layer().message_complete();
       if (!closing_) {
         if (stream_.got_text() != expects_text_) {
           session_->end(v1::CLOSE_CODE_MALFORMED);
+        } else if (const std::string_view message{static_cast<const char*>(buffer.data().data()), size};
+                   expects_text_ && ends_within_a_character(message)) {
+          end(websocket::close_code::bad_payload);
+          session_->end(v1::CLOSE_CODE_MALFORMED);
         } else {
-          session_->on_message({static_cast<const char*>(buffer.data().data()), size});
+          session_->on_message(message);
         }
       }
       buffer.consume(size);
@@ -83,17 +107,25 @@ class connection final : public transport, public std::enable_shared_from_this<c
     });
   }
 
-  void close(v1::CloseCode code) override {
+  void close(v1::CloseCode code) override { end(static_cast<std::uint16_t>(code)); }
+
+  void abandon(v1::CloseCode code) override { close(code); }
+
+ private:
+  void end(std::uint16_t close_code) {
     if (close_code_) return;
-    close_code_ = static_cast<std::uint16_t>(code);
+    close_code_ = close_code;
     closing_ = true;
     hard_stop_later();
     output_ready();
   }
 
-  void abandon(v1::CloseCode code) override { close(code); }
+  /// Each ping costs an answer.
+  void on_ping() {
+    if (pings_.take(std::chrono::steady_clock::now(), pings_per_second, pings_at_once) == std::chrono::milliseconds::zero()) return;
+    if (!closing_) session_->end(v1::CLOSE_CODE_MALFORMED);
+  }
 
- private:
   void send_close() {
     stream_.async_close(websocket::close_reason(static_cast<websocket::close_code>(*close_code_)), [self = shared_from_this()](error_code) {
       error_code ignored;
@@ -115,6 +147,7 @@ class connection final : public transport, public std::enable_shared_from_this<c
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
       give_up_;
   std::string current_;
+  runtime::token_bucket pings_;
   std::optional<std::uint16_t> close_code_;
   bool close_sent_ = false;
   bool writing_ = false;
