@@ -1,6 +1,5 @@
 #include "runtime/config.hpp"
 
-#include <arpa/inet.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
@@ -25,11 +24,6 @@ std::string in_quotes(std::string_view text) {
 
 std::string full_name(const setting& one) {
   return std::string(one.section) + "." + std::string(one.key);
-}
-
-bool is_numeric_address(const std::string& host) {
-  in6_addr parsed{};
-  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1 || ::inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
 }
 
 bool is_wildcard(const std::string& host) {
@@ -125,19 +119,19 @@ class value_reader {
     return std::nullopt;
   }
 
-  fault take(const setting& one, const origins_setting& kind, const toml::node& node) {
+  fault take(const setting& one, const list_setting& kind, const toml::node& node) {
     const toml::array* list = node.as_array();
     if (!list) return unexpected(one);
-    if (list->size() > max_allowed_origins) return "holds more than " + std::to_string(max_allowed_origins) + " origins";
-    std::vector<std::string> origins;
+    if (list->size() > max_listed) return "holds more than " + std::to_string(max_listed) + " " + std::string(kind.elements);
+    std::vector<std::string> elements;
     for (const toml::node& element : *list) {
       if (!element.is_string()) return unexpected(one);
-      const std::string& origin = element.as_string()->get();
-      if (const fault wrong = fault_of_origin(origin)) return "holds " + in_quotes(origin) + ", which " + *wrong;
-      if (std::find(origins.begin(), origins.end(), origin) != origins.end()) return "holds " + in_quotes(origin) + " twice";
-      origins.push_back(origin);
+      const std::string& text = element.as_string()->get();
+      if (const fault wrong = kind.check(text)) return "holds " + in_quotes(text) + ", which " + *wrong;
+      if (std::find(elements.begin(), elements.end(), text) != elements.end()) return "holds " + in_quotes(text) + " twice";
+      elements.push_back(text);
     }
-    kind.field(into_) = std::move(origins);
+    kind.field(into_) = std::move(elements);
     return std::nullopt;
   }
 
@@ -217,7 +211,7 @@ class document_reader {
       if (text != "true" && text != "false") return "must be " + describe_values(one);
       return values.take(one, toml::value<bool>(text == "true"));
     }
-    if (std::holds_alternative<origins_setting>(one.kind)) {
+    if (std::holds_alternative<list_setting>(one.kind)) {
       toml::array list;
       for (std::size_t from = 0; from < text.size();) {
         const auto comma = std::min(text.find(',', from), text.size());
@@ -291,6 +285,10 @@ class document_reader {
         server.listen.host == server.admin_listen.host || is_wildcard(server.listen.host) || is_wildcard(server.admin_listen.host);
     if (server.listen.port != 0 && server.listen.port == server.admin_listen.port && same_host) {
       return at_key("server", {"admin_listen", "listen"}, "server.admin_listen takes the port of server.listen");
+    }
+    if (server.tls_certificate_file.empty() != server.tls_key_file.empty()) {
+      return at_key("server", {"tls_certificate_file", "tls_key_file"},
+                    "server.tls_certificate_file and server.tls_key_file go together: a certificate and its key, or neither");
     }
     if (server.max_connections_per_person > server.max_connections) {
       return at_key("server", {"max_connections_per_person", "max_connections"},

@@ -42,8 +42,11 @@ struct config {
   struct server_section {
     tcp_address listen{"127.0.0.1", 8080};
     tcp_address admin_listen{"127.0.0.1", 9090};
-    std::filesystem::path control_socket;  ///< Empty: beside the store.
+    std::filesystem::path control_socket;        ///< Empty: beside the store.
+    std::filesystem::path tls_certificate_file;  ///< Empty: clients connect without TLS.
+    std::filesystem::path tls_key_file;
     std::vector<std::string> allowed_origins;
+    std::vector<std::string> trusted_proxies;  ///< Numeric addresses.
     std::chrono::milliseconds hello_timeout{5'000};
     std::chrono::milliseconds handshake_timeout{10'000};
     std::chrono::milliseconds idle_timeout{30'000};

@@ -1,5 +1,7 @@
 #include "runtime/settings.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -7,6 +9,12 @@
 #include <type_traits>
 
 namespace careteam::runtime {
+
+bool is_numeric_address(const std::string& host) {
+  in6_addr parsed{};
+  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1 || ::inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
+}
+
 namespace {
 
 std::optional<std::string> any_line(std::string_view text) {
@@ -35,6 +43,11 @@ std::optional<std::string> known_time_zone(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::string> fault_of_address(std::string_view text) {
+  if (!is_numeric_address(std::string(text))) return "is no numeric address";
+  return std::nullopt;
+}
+
 constexpr std::int64_t second = 1'000;
 constexpr std::int64_t minute = 60 * second;
 constexpr std::int64_t hour = 60 * minute;
@@ -54,9 +67,22 @@ const std::array table = {
             "A Unix socket by which import and enroll reach the server that holds the store. For its own user alone. Default: beside the "
             "store, with .control appended to its name.",
             "\"careteam.control\""},
-    setting{"server", "allowed_origins", origins_setting{CARETEAM_FIELD(server, allowed_origins)},
+    setting{"server", "allowed_origins",
+            list_setting{CARETEAM_FIELD(server, allowed_origins), fault_of_origin, "origins", "\"https://app.example.org\""},
             "Web pages that may connect, compared exactly. Clients that send no Origin are no browsers and are not concerned.",
             "[\"https://app.example.org\"]"},
+    setting{"server", "tls_certificate_file", path_setting{CARETEAM_FIELD(server, tls_certificate_file)},
+            "The certificate that clients are shown, with its chain (PEM). With it and tls_key_file, listen speaks TLS 1.2 and 1.3 and "
+            "nothing else; both are read again when they change. Without them TLS is a proxy's duty.",
+            "\"/etc/careteam/tls/fullchain.pem\""},
+    setting{"server", "tls_key_file", path_setting{CARETEAM_FIELD(server, tls_key_file)},
+            "The private key of the certificate (PEM, without a passphrase). ECDSA P-256 costs a tenth of RSA when everybody reconnects.",
+            "\"/etc/careteam/tls/privkey.pem\""},
+    setting{"server", "trusted_proxies",
+            list_setting{CARETEAM_FIELD(server, trusted_proxies), fault_of_address, "addresses", "\"127.0.0.1\""},
+            "Proxies whose X-Forwarded-For is believed: max_connections_per_address then counts the clients behind them. Each must append "
+            "the address that it sees.",
+            "[\"127.0.0.1\"]"},
     setting{"server", "hello_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, hello_timeout), 100, minute},
             "A connection that has not said Hello by then is closed.", ""},
     setting{"server", "handshake_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, handshake_timeout), 100, minute},
@@ -70,7 +96,7 @@ const std::array table = {
     setting{"server", "max_connections_per_person", count_setting{CARETEAM_FIELD(server, max_connections_per_person), 1, 1'000},
             "Connections of one person to this process; more are refused.", ""},
     setting{"server", "max_connections_per_address", count_setting{CARETEAM_FIELD(server, max_connections_per_address), 1, 1'000'000},
-            "Connections from one address to this process; more are refused. Behind a proxy everybody comes from the proxy's.", ""},
+            "Connections from one address to this process; more are refused. Behind a proxy see trusted_proxies.", ""},
     setting{"server", "max_frame_bytes", count_setting{CARETEAM_FIELD(server, max_frame_bytes), kibibyte, 16 * mebibyte},
             "The largest message from a client; a larger one closes the connection.", ""},
     setting{"server", "send_queue_bytes", count_setting{CARETEAM_FIELD(server, send_queue_bytes), 16 * kibibyte, gibibyte},
@@ -166,8 +192,8 @@ std::string value_text(const setting& one, config& all) {
           return value.empty() ? std::string() : quoted_text(value);
         } else if constexpr (std::is_same_v<type, path_setting>) {
           return value.empty() ? std::string() : quoted_text(value.string());
-        } else if constexpr (std::is_same_v<type, origins_setting>) {
-          return "[]";  // The default; a list of origins is never written back.
+        } else if constexpr (std::is_same_v<type, list_setting>) {
+          return "[]";  // The default; a list is never written back.
         } else if constexpr (std::is_same_v<type, level_setting>) {
           return quoted_text(name_of(value));
         } else {
@@ -238,8 +264,8 @@ std::string describe_values(const setting& one) {
           return "a numeric address and a port: \"127.0.0.1:8080\" or \"[::1]:8080\"";
         } else if constexpr (std::is_same_v<type, redis_setting>) {
           return "\"host:port\", \"unix:/path\" or \"\"";
-        } else if constexpr (std::is_same_v<type, origins_setting>) {
-          return "a list of origins such as \"https://app.example.org\"";
+        } else if constexpr (std::is_same_v<type, list_setting>) {
+          return "a list of " + std::string(kind.elements) + " such as " + std::string(kind.an_element);
         } else {
           return "\"debug\", \"info\", \"warning\" or \"error\"";
         }

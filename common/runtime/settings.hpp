@@ -43,8 +43,11 @@ struct listen_setting {
 struct redis_setting {
   redis_address& (*field)(config&);
 };
-struct origins_setting {
+struct list_setting {
   std::vector<std::string>& (*field)(config&);
+  text_check check;             ///< Of one element.
+  std::string_view elements;    ///< "origins"
+  std::string_view an_element;  ///< "\"https://app.example.org\""
 };
 struct level_setting {
   log_level& (*field)(config&);
@@ -55,8 +58,8 @@ enum class presence { optional, required };
 struct setting {
   std::string_view section;
   std::string_view key;
-  std::variant<count_setting, milliseconds_setting, flag_setting, text_setting, path_setting, listen_setting, redis_setting,
-               origins_setting, level_setting>
+  std::variant<count_setting, milliseconds_setting, flag_setting, text_setting, path_setting, listen_setting, redis_setting, list_setting,
+               level_setting>
       kind;
   std::string_view help;     ///< One sentence or two: what it is, and why one would change it.
   std::string_view example;  ///< As in the file; for settings without a default.
@@ -84,8 +87,10 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
 /// "host:port" or "[v6]:port". Nothing: it is neither.
 std::optional<tcp_address> parse_tcp_address(std::string_view text);
 
-inline constexpr std::size_t max_allowed_origins = 64;
+inline constexpr std::size_t max_listed = 64;
 inline constexpr std::size_t max_setting_text_bytes = 1024;
+
+bool is_numeric_address(const std::string& host);
 
 /// Why a text is no web origin as browsers send it (RFC 6454 §6.2): scheme, host, and port only if it is not the scheme's own.
 std::optional<std::string> fault_of_origin(std::string_view text);

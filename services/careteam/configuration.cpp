@@ -7,6 +7,7 @@
 
 #include "admin/control_wire.hpp"
 #include "careteam/commands.hpp"
+#include "gateway/tls.hpp"
 #include "identity/key_store.hpp"
 #include "runtime/settings.hpp"
 
@@ -66,6 +67,15 @@ int check_config(const std::filesystem::path& config_file) {
   if (!settings->identity.jwks_file.empty()) {
     const auto keys = identity::load_jwks(settings->identity.jwks_file);
     if (!keys) found.add("identity.jwks_file", settings->identity.jwks_file.string() + ": " + keys.error().message);
+  }
+  if (const auto& server = settings->server; !server.tls_certificate_file.empty()) {
+    check_secret("server.tls_key_file", server.tls_key_file, found);
+    const auto certificate = gateway::server_certificate::load(server.tls_certificate_file, server.tls_key_file);
+    if (!certificate) {
+      found.add("server.tls_certificate_file", certificate.error().message);
+    } else if (certificate->expires() <= std::chrono::system_clock::now()) {
+      found.add("server.tls_certificate_file", server.tls_certificate_file.string() + " has expired");
+    }
   }
   check_secret("redis.password_file", settings->redis.password_file, found);
   check_secret("redis.cluster_key_file", settings->redis.cluster_key_file, found);

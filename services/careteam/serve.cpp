@@ -11,8 +11,8 @@
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
 #include "gateway/admin_port.hpp"
+#include "gateway/file_watch.hpp"
 #include "gateway/hub.hpp"
-#include "gateway/key_watch.hpp"
 #include "gateway/listener.hpp"
 #include "redis/client.hpp"
 #include "redis/presence.hpp"
@@ -161,23 +161,46 @@ class server {
       : loop_(loop),
         settings_(settings),
         keys_(open_keys(settings)),
+        certificate_(open_certificate(settings)),
         tokens_(keys_, {settings.identity.issuer, settings.identity.audience, settings.identity.clock_skew}),
         store_(store::open_sqlite(loop.get_executor(), store_options(settings))),
         hosts_({loop.get_executor(), *store_, clock_, people_, coordination::host_metrics::in(metrics_), settings.store.snapshot_every,
                 static_cast<std::uint32_t>(settings.limits.stat_per_hour), settings.limits.wrong_patient_window, nullptr}),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
-                 [this](gateway::loop_socket socket) { return gateway::serve_connection(std::move(socket), hub_); }),
+                 [this](gateway::loop_socket socket) {
+                   return gateway::serve_connection(std::move(socket), certificate_ ? &*certificate_ : nullptr, hub_);
+                 }),
         page_{metrics_, [this] { return ready(); }, [this] { return details(); }},
         admin_(loop, settings.server.admin_listen,
                [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
-        key_watch_(loop.get_executor(), keys_, settings.identity.jwks_file, metrics_),
+        key_watch_(loop.get_executor(),
+                   {{settings.identity.jwks_file},
+                    [this] { return reload_keys(); },
+                    "keys_reloaded",
+                    "keys_not_reloaded",
+                    metrics_.add_counter("careteam_key_reload_failures_total", "Changes of the key file that could not be used.")}),
         disk_watch_(loop.get_executor(), settings),
         control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_,
                  [this](const std::string& person) { return list_sessions(person); }) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
+    auto& certificate_failures =
+        metrics_.add_counter("careteam_certificate_reload_failures_total", "Changes of the TLS certificate or key that could not be used.");
+    if (certificate_) {
+      certificate_watch_.emplace(loop.get_executor(),
+                                 gateway::watched_files{{settings.server.tls_certificate_file, settings.server.tls_key_file},
+                                                        [this] { return reload_certificate(); },
+                                                        "certificate_reloaded",
+                                                        "certificate_not_reloaded",
+                                                        certificate_failures});
+    }
+    metrics_.add_callback_gauge(
+        "careteam_certificate_expires_timestamp_seconds", "When the TLS certificate ends; 0: there is none.",
+        [this] { return certificate_ ? std::chrono::duration<double>(certificate_->expires().time_since_epoch()).count() : 0.0; });
+    metrics_.add_callback_gauge("careteam_keys", "Keys that tokens are verified with.",
+                                [this] { return static_cast<double>(keys_.keys().size()); });
     metrics_.add_callback_gauge("careteam_records_loaded", "Records at work in this process.",
                                 [this] { return static_cast<double>(hosts_.size()); });
     metrics_.add_callback_gauge("careteam_presence_known", "1: presence is known; 0: Redis cannot be reached.",
@@ -197,6 +220,7 @@ class server {
       clients_.start();
       log_info("serving", {{"address", settings_.server.listen.host},
                            {"port", clients_.port()},
+                           {"tls", certificate_.has_value()},
                            {"admin_port", admin_.port()},
                            {"store", settings_.store.path.string()},
                            {"epoch", store_->epoch()}});
@@ -205,6 +229,7 @@ class server {
     control_.start();
     key_watch_.start();
     disk_watch_.start();
+    if (certificate_watch_) certificate_watch_->start();
     if (presence_) presence_->start();
   }
 
@@ -224,6 +249,7 @@ class server {
     control_.stop();
     key_watch_.stop();
     disk_watch_.stop();
+    if (certificate_watch_) certificate_watch_->stop();
     if (presence_) co_await presence_->stop();
     co_await store_->close();
     log_info("stopped", {{"after", std::chrono::steady_clock::now() - started}, {"sessions_left", hub_.session_count()}});
@@ -235,6 +261,23 @@ class server {
     auto opened = identity::key_store::open(settings.identity.jwks_file);
     if (!opened) throw std::runtime_error(settings.identity.jwks_file.string() + ": " + opened.error().message);
     return std::move(*opened);
+  }
+
+  static std::optional<gateway::server_certificate> open_certificate(const runtime::config& settings) {
+    if (settings.server.tls_certificate_file.empty()) return std::nullopt;
+    return gateway::server_certificate::load(settings.server.tls_certificate_file, settings.server.tls_key_file).value();
+  }
+
+  std::optional<std::string> reload_keys() {
+    const auto failed = keys_.reload();
+    return failed ? std::optional(failed->message) : std::nullopt;
+  }
+
+  std::optional<std::string> reload_certificate() {
+    auto read = gateway::server_certificate::load(settings_.server.tls_certificate_file, settings_.server.tls_key_file);
+    if (!read) return read.error().message + "; the certificate read before stays in force";
+    certificate_ = std::move(*read);
+    return std::nullopt;
   }
 
   store::sqlite_options store_options(const runtime::config& settings) {
@@ -293,6 +336,7 @@ class server {
   runtime::system_clock clock_;
   runtime::metrics_registry metrics_;
   identity::key_store keys_;
+  std::optional<gateway::server_certificate> certificate_;
   identity::token_verifier tokens_;
   std::unique_ptr<store::record_store> store_;
   coordination::people people_;
@@ -301,7 +345,8 @@ class server {
   gateway::listener clients_;
   gateway::admin_page page_;
   gateway::listener admin_;
-  gateway::key_watch key_watch_;
+  gateway::file_watch key_watch_;
+  std::optional<gateway::file_watch> certificate_watch_;
   disk_watch disk_watch_;
   admin::control_port control_;
   std::optional<redis_presence> presence_;

@@ -9,8 +9,10 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include "gateway/client_stream.hpp"
 #include "gateway/upgrade.hpp"
 #include "runtime/log.hpp"
+#include "runtime/token_bucket.hpp"
 
 namespace careteam::gateway {
 namespace {
@@ -22,16 +24,29 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-constexpr auto abandon_after = std::chrono::seconds(5);  // A peer that does not even take the close frame.
-constexpr std::size_t kept_buffer_bytes = 16 * 1024;     // An idle connection gives larger buffers back.
+constexpr auto abandon_after = std::chrono::seconds(5);   // A peer that does not even take the close frame.
+constexpr std::size_t kept_buffer_bytes = 16 * 1024;      // An idle connection gives larger buffers back.
+constexpr std::size_t least_reads_for_a_message = 1'000;  // However it is cut into frames and segments.
+constexpr std::size_t least_bytes_in_a_read = 256;        // Of a large message, on average.
 
-using stream_type = websocket::stream<loop_socket, false>;
+using stream_type = websocket::stream<client_stream, false>;
+
+/// Whether UTF-8 stops in the middle of a character. The library has checked everything else, but misses this where the last fragment is
+/// empty.
+bool ends_within_a_character(std::string_view text) {
+  for (std::size_t from_end = 1; from_end <= std::min<std::size_t>(text.size(), 3); ++from_end) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - from_end]);
+    if (byte < 0x80) return false;
+    if (byte >= 0xC0) return from_end < (byte >= 0xF0 ? 4U : byte >= 0xE0 ? 3U : 2U);
+  }
+  return false;
+}
 
 /// The socket's side of a session.
 class connection final : public transport, public std::enable_shared_from_this<connection> {
  public:
-  connection(loop_socket socket, asio::ip::address from, hub& the_hub, subprotocol form)
-      : stream_(std::move(socket)),
+  connection(client_stream client, asio::ip::address from, hub& the_hub, subprotocol form)
+      : stream_(std::move(client)),
         from_(std::move(from)),
         hub_(the_hub),
         session_(std::make_shared<session>(the_hub, *this, form)),
@@ -39,6 +54,7 @@ class connection final : public transport, public std::enable_shared_from_this<c
     stream_.set_option(
         websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, the_hub.settings().server.idle_timeout, true});
     stream_.read_message_max(the_hub.settings().server.max_frame_bytes);
+    stream_.next_layer().limit_reads(least_reads_for_a_message + the_hub.settings().server.max_frame_bytes / least_bytes_in_a_read);
     stream_.auto_fragment(false);
     stream_.binary(form == subprotocol::proto);
     expects_text_ = form == subprotocol::json;
@@ -55,11 +71,16 @@ class connection final : public transport, public std::enable_shared_from_this<c
     for (;;) {
       const auto [failed, size] = co_await stream_.async_read(buffer, no_throw);
       if (failed) break;
+      stream_.next_layer().message_complete();
       if (!closing_) {
         if (stream_.got_text() != expects_text_) {
           session_->end(v1::CLOSE_CODE_MALFORMED);
+        } else if (const std::string_view message{static_cast<const char*>(buffer.data().data()), size};
+                   expects_text_ && ends_within_a_character(message)) {
+          end(websocket::close_code::bad_payload);
+          session_->end(v1::CLOSE_CODE_MALFORMED);
         } else {
-          session_->on_message({static_cast<const char*>(buffer.data().data()), size});
+          session_->on_message(message);
         }
       }
       buffer.consume(size);
@@ -71,7 +92,10 @@ class connection final : public transport, public std::enable_shared_from_this<c
   }
 
   void output_ready() override {
-    if (writing_) return;
+    if (writing_) {
+      asked_meanwhile_ = true;
+      return;
+    }
     if (!session_->out().take(current_)) {
       if (current_.capacity() > kept_buffer_bytes) std::string().swap(current_);
       if (close_code_ && !std::exchange(close_sent_, true)) send_close();
@@ -83,22 +107,25 @@ class connection final : public transport, public std::enable_shared_from_this<c
       self->writing_ = false;
       if (failed) return;
       self->session_->on_written();
-      self->output_ready();
+      // What is still being gathered goes out when the hub says so, not because there happens to be room.
+      const bool asked = std::exchange(self->asked_meanwhile_, false);
+      if (asked || self->session_->out().ready() || self->close_code_) self->output_ready();
     });
   }
 
-  void close(v1::CloseCode code) override {
+  void close(v1::CloseCode code) override { end(static_cast<std::uint16_t>(code)); }
+  void abandon(v1::CloseCode code) override { close(code); }
+  const asio::ip::address& peer() const override { return from_; }
+
+ private:
+  void end(std::uint16_t close_code) {
     if (close_code_) return;
-    close_code_ = static_cast<std::uint16_t>(code);
+    close_code_ = close_code;
     closing_ = true;
     hard_stop_later();
     output_ready();
   }
 
-  void abandon(v1::CloseCode code) override { close(code); }
-  const asio::ip::address& peer() const override { return from_; }
-
- private:
   // Each ping is answered before the next frame is read, so pongs never queue up; but they cost, and are of no use to anybody.
   void limit_control_frames() {
     if (closing_ || control_frames_.take(std::chrono::steady_clock::now(), control_frames_per_second, control_frames_at_once).count() == 0)
@@ -135,45 +162,57 @@ class connection final : public transport, public std::enable_shared_from_this<c
   std::optional<std::uint16_t> close_code_;
   bool close_sent_ = false;
   bool writing_ = false;
+  bool asked_meanwhile_ = false;  ///< While writing: something may go out as soon as there is room.
   bool closing_ = false;
   bool expects_text_ = false;
 };
 
-asio::awaitable<void> refuse_request(loop_socket& socket, http::response<http::string_body> answer) {
+asio::awaitable<void> refuse_request(client_stream& client, http::response<http::string_body> answer) {
   answer.keep_alive(false);
   answer.set(http::field::content_type, "text/plain; charset=utf-8");
   answer.set(http::field::cache_control, "no-store");
   answer.prepare_payload();
-  co_await http::async_write(socket, answer, no_throw);
-  error_code ignored;
-  socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  co_await http::async_write(client, answer, no_throw);
+  client.finish();
 }
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
+asio::awaitable<void> serve_connection(loop_socket accepted, const server_certificate* certificate, hub& the_hub) {
   error_code ignored;
   accepted.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto from = accepted.remote_endpoint(ignored).address();
-  const auto admitted = the_hub.limits().admit(from);
-  timed_socket socket(std::move(accepted), the_hub.settings().server.handshake_timeout);
+  const auto peer = accepted.remote_endpoint(ignored).address();
+  const bool by_proxy = is_among(the_hub.trusted_proxies(), peer);  // Then the request tells whose connection it is.
+  auto admitted = by_proxy ? nullptr : the_hub.limits().admit(peer);
+  tls_session tls;
+  if (certificate) tls = certificate->session_on(accepted.native_handle());
+  timed<client_stream> client(client_stream(std::move(accepted), std::move(tls)), the_hub.settings().server.handshake_timeout);
+  if (certificate) {
+    const auto [insecure, none] = co_await client.get().async_handshake(no_throw);
+    if (insecure) {
+      the_hub.metrics().refused_handshakes.increment();
+      co_return;
+    }
+  }
   beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
   parser.header_limit(max_header_bytes);
   parser.body_limit(0);
-  const auto [failed, size] = co_await http::async_read_header(socket.get(), buffer, parser, no_throw);
+  const auto [failed, size] = co_await http::async_read_header(client.get(), buffer, parser, no_throw);
   if (failed) {
-    socket.in_time();
+    client.in_time();
     the_hub.metrics().refused_upgrades.increment();
     if (failed == http::error::header_limit || failed == http::error::bad_version ||
         failed.category() == http::make_error_code(http::error::bad_method).category()) {
       auto answer = bad_request_answer(failed == http::error::header_limit);
-      co_await refuse_request(socket.get(), std::move(answer));
+      co_await refuse_request(client.get(), std::move(answer));
     }
     co_return;
   }
   subprotocol form{};
   auto refusal = check_upgrade(parser.get(), the_hub.settings().server.allowed_origins, buffer.size() > 0, form);
+  const auto from = by_proxy ? client_address(peer, parser.get(), the_hub.trusted_proxies()) : peer;
+  if (by_proxy) admitted = the_hub.limits().admit(from);
   if (!admitted) refusal = too_many_from_there_answer();
   if (const auto wait = the_hub.limits().token_wait(from); !refusal && wait.count() > 0) {
     the_hub.metrics().floods.increment();
@@ -181,13 +220,13 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
   }
   if (!refusal && the_hub.session_count() >= the_hub.settings().server.max_connections) refusal = too_many_answer();
   if (refusal) {
-    socket.in_time();
+    client.in_time();
     the_hub.metrics().refused_upgrades.increment();
-    co_await refuse_request(socket.get(), std::move(*refusal));
+    co_await refuse_request(client.get(), std::move(*refusal));
     co_return;
   }
-  socket.in_time();
-  auto one = std::make_shared<connection>(std::move(socket.get()), from, the_hub, form);
+  client.in_time();
+  auto one = std::make_shared<connection>(std::move(client.get()), from, the_hub, form);
   const std::string_view name = form == subprotocol::proto ? proto_name : json_name;
   one->stream().set_option(websocket::stream_base::decorator([name](websocket::response_type& response) {
     response.set(http::field::sec_websocket_protocol, name);

@@ -24,6 +24,7 @@ gateway_metrics gateway_metrics::in(runtime::metrics_registry& registry) {
           registry.add_counter("careteam_slow_consumers_total", "Connections that were closed because they did not read."),
           registry.add_counter("careteam_tokens_refused_total", "Tokens that were refused."),
           registry.add_counter("careteam_upgrades_refused_total", "HTTP requests that did not become a WebSocket."),
+          registry.add_counter("careteam_tls_handshakes_refused_total", "Connections that did not become TLS where it is configured."),
           registry.add_counter("careteam_commands_limited_total", "Commands of people and devices that sent too many."),
           registry.add_counter("careteam_floods_refused_total", "Connections turned away for too many refused tokens, pings or pongs.")};
 }
@@ -38,7 +39,9 @@ hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& toke
       cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
       limits_(settings),
       deadline_timer_(hosts.environment().executor),
-      receipt_timer_(hosts.environment().executor) {}
+      receipt_timer_(hosts.environment().executor) {
+  for (const auto& proxy : settings.server.trusted_proxies) trusted_proxies_.push_back(boost::asio::ip::make_address(proxy));
+}
 
 void hub::committed(coordination::record_host& host, const std::vector<coordination::shared_batch>& batches) {
   const auto at = rooms_.find(&host);

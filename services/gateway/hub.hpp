@@ -36,6 +36,7 @@ struct gateway_metrics {
   runtime::counter& slow_consumers;
   runtime::counter& refused_tokens;
   runtime::counter& refused_upgrades;
+  runtime::counter& refused_handshakes;
   runtime::counter& limited_commands;
   runtime::counter& floods;
   static gateway_metrics in(runtime::metrics_registry& registry);
@@ -82,6 +83,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   const std::string& server_id() const { return server_id_; }
   const runtime::config& settings() const { return settings_; }
   gateway_metrics& metrics() { return metrics_; }
+  const std::vector<boost::asio::ip::address>& trusted_proxies() const { return trusted_proxies_; }
   std::chrono::system_clock::time_point now() const { return hosts_.environment().clock.now(); }
   care::instant instant() const { return std::chrono::floor<std::chrono::microseconds>(now()); }
 
@@ -112,6 +114,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   const runtime::config& settings_;
   gateway_metrics metrics_;
   std::string server_id_;
+  std::vector<boost::asio::ip::address> trusted_proxies_;
   coordination::cursor_desk cursor_desk_;
   presence_port presence_;
   std::unordered_map<const coordination::record_host*, record_room> rooms_;

@@ -12,26 +12,28 @@ namespace careteam::gateway {
 /// The event loop's own executor type: a socket on it needs no virtual calls.
 using loop_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
-/// Closes the socket when the time is over; what is under way on it then ends with an error.
-class timed_socket {
+/// Closes a socket, or a stream on one, when the time is over; what is under way on it then ends with an error.
+template <typename Stream>
+class timed {
  public:
-  timed_socket(loop_socket accepted, std::chrono::milliseconds within)
-      : socket_(std::make_shared<loop_socket>(std::move(accepted))), deadline_(socket_->get_executor(), within) {
+  timed(Stream accepted, std::chrono::milliseconds within)
+      : stream_(std::make_shared<Stream>(std::move(accepted))), deadline_(stream_->get_executor(), within) {
     // Weakly: a deadline that has passed already may run after this object has ended.
-    deadline_.async_wait([weak = std::weak_ptr(socket_)](boost::system::error_code cancelled) {
+    deadline_.async_wait([weak = std::weak_ptr(stream_)](boost::system::error_code cancelled) {
       const auto late = weak.lock();
       boost::system::error_code ignored;
       if (!cancelled && late) late->close(ignored);
     });
   }
 
-  loop_socket& get() { return *socket_; }
+  Stream& get() { return *stream_; }
   /// In time: the deadline is void.
   void in_time() { deadline_.cancel(); }
 
  private:
-  std::shared_ptr<loop_socket> socket_;
+  std::shared_ptr<Stream> stream_;
   boost::asio::steady_timer deadline_;
 };
+using timed_socket = timed<loop_socket>;
 
 }  // namespace careteam::gateway

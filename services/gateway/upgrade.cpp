@@ -21,7 +21,40 @@ bool header_fits(const http_request& request) {
          std::none_of(request.begin(), request.end(), long_line) && request.target().size() <= max_header_line_bytes;
 }
 
+boost::asio::ip::address plain(const boost::asio::ip::address& one) {
+  namespace ip = boost::asio::ip;
+  return one.is_v6() && one.to_v6().is_v4_mapped() ? ip::make_address_v4(ip::v4_mapped, one.to_v6()) : one;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto from = std::min(text.find_first_not_of(" \t"), text.size());
+  const auto to = text.find_last_not_of(" \t");
+  return to == std::string_view::npos ? std::string_view() : text.substr(from, to + 1 - from);
+}
+
 }  // namespace
+
+bool is_among(const std::vector<boost::asio::ip::address>& addresses, const boost::asio::ip::address& peer) {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const auto& one) { return plain(one) == plain(peer); });
+}
+
+boost::asio::ip::address client_address(const boost::asio::ip::address& peer, const http_request& request,
+                                        const std::vector<boost::asio::ip::address>& trusted_proxies) {
+  std::string hops;
+  const auto [first, end] = request.equal_range("X-Forwarded-For");
+  for (auto field = first; field != end; ++field) hops.append(hops.empty() ? "" : ",").append(field->value());
+  auto client = plain(peer);
+  for (std::string_view left = hops; !left.empty() && is_among(trusted_proxies, client);) {
+    const auto comma = left.rfind(',');
+    const auto hop = trimmed(left.substr(comma == std::string_view::npos ? 0 : comma + 1));
+    left = left.substr(0, comma == std::string_view::npos ? 0 : comma);
+    boost::system::error_code unreadable;
+    const auto told = boost::asio::ip::make_address(hop, unreadable);
+    if (unreadable) break;  // The proxy that passed it on is the last one known.
+    client = plain(told);
+  }
+  return client;
+}
 
 std::optional<http_answer> check_upgrade(const http_request& request, const std::vector<std::string>& allowed_origins, bool more_follows,
                                          subprotocol& form) {

@@ -17,6 +17,7 @@ import pathlib
 import secrets
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -147,19 +148,21 @@ class HttpAnswer:
         self.status, self.headers, self.body, self.reader, self.writer = status, headers, body, reader, writer
 
 
-async def open_tcp(port, receive_buffer=None, limit=2**20):
+async def open_tcp(port, receive_buffer=None, limit=2**20, tls=None):
+    """A connection; with an ssl.SSLContext as `tls`, one with TLS."""
     sock = socket.socket()
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return await asyncio.open_connection(sock=sock, limit=limit)
+    return await asyncio.open_connection(sock=sock, limit=limit, ssl=tls, server_hostname="127.0.0.1" if tls else None)
 
 
-async def http_upgrade(port, path=PATH, protocol="careteam.v1.json", headers=None, method="GET", behind=b"", receive_buffer=None, limit=2**20):
+async def http_upgrade(port, path=PATH, protocol="careteam.v1.json", headers=None, method="GET", behind=b"", receive_buffer=None, limit=2**20,
+                       tls=None):
     """Sends an upgrade request; `headers` overrides or (None) removes. Returns HttpAnswer with status 0 when nothing came back."""
-    reader, writer = await open_tcp(port, receive_buffer, limit)
+    reader, writer = await open_tcp(port, receive_buffer, limit, tls)
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     fields = {"Host": f"127.0.0.1:{port}", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key,
               "Sec-WebSocket-Version": "13"}
@@ -261,6 +264,7 @@ class Client:
         self.transcript = []  # The payload of each message, as it came.
         self.messages = []  # The same, read.
         self.pongs = 0
+        self.pings = 0  # Those that the server sent; each was answered.
         self.close_code = None
         self.fault = None
         self._answers = {}
@@ -272,9 +276,10 @@ class Client:
 
     @classmethod
     async def open(cls, server, person="", form="json", device="device-1", headers=None, receive_buffer=None, limit=2**20, read=True):
-        """Upgrades and says nothing yet. read=False: nothing is read until start_reading()."""
+        """Upgrades and says nothing yet. read=False: nothing is read until start_reading(). `server` tells the port, and `tls`."""
         self = cls(person, form, device)
-        got = await http_upgrade(server.port, protocol=f"careteam.v1.{form}", headers=headers, receive_buffer=receive_buffer, limit=limit)
+        got = await http_upgrade(server.port, protocol=f"careteam.v1.{form}", headers=headers, receive_buffer=receive_buffer, limit=limit,
+                                 tls=server.tls)
         if got.status != 101:
             raise ConnectionError(f"upgrade refused: {got.status} {got.body!r}")
         self.reader, self.writer = got.reader, got.writer
@@ -547,6 +552,9 @@ class Client:
                     break
                 if kind == PING:
                     self.writer.write(encode_frame(PONG, payload))
+                    async with self._changed:
+                        self.pings += 1
+                        self._changed.notify_all()
                     continue
                 if kind == PONG:
                     async with self._changed:
@@ -563,7 +571,7 @@ class Client:
                 async with self._changed:
                     self._take(message)
                     self._changed.notify_all()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         except Exception as failure:  # pylint: disable=broad-except
             self.fault = failure

@@ -175,6 +175,8 @@ class Redis:
 class Server:
     """`careteam serve` and the tools beside it, on one temporary store."""
 
+    tls = None  # An ssl.SSLContext where clients are to speak TLS.
+
     def __init__(self, settings=None, redis=True, demo=False):
         """settings: {"section.key": value} beyond the usual ones; None as a value leaves a setting out. demo: import the demo team."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ct-"))

@@ -14,6 +14,14 @@ def ward():
         yield server.start()
 
 
+@pytest.fixture
+def behind_a_proxy():
+    """Whoever connects from this machine is a proxy that is believed; six connections for each address."""
+    with Server(redis=False, settings={"server.trusted_proxies": ["127.0.0.1", "10.1.1.1"], "server.max_connections_per_address": 6}) as server:
+        server.import_resources(room_resources("pat", [("nina", "oncology-nurse")]))
+        yield server.start()
+
+
 async def test_attack_31_a_flood_of_commands_is_refused_and_nothing_acknowledged_is_lost(ward, form):
     flooding = [await Client.connect(ward, "nina", form, device=f"d-{number}") for number in range(2)]
     rao = await Client.connect(ward, "rao", form)
@@ -113,3 +121,42 @@ async def test_attack_12_a_ping_flood_ends_its_connection(ward, form):
     assert (await rao.post("pat", "clinical", "Nobody else notices")).ok and (await nina.post("pat", "clinical", "Nor the device beside it")).ok
     for one in (nina, rao):
         await one.close()
+async def open_with(server, forwarded):
+    """An upgrade with these X-Forwarded-For fields."""
+    return await http_upgrade(server.port, headers={"X-Forwarded-For": forwarded})
+
+
+async def test_attack_08_what_a_client_says_about_itself_is_ignored(ward, form):
+    """An address and a name in headers: the peer's address counts, and the token tells who it is."""
+    opened = [await open_with(ward, f"192.0.2.{number}") for number in range(6)]
+    assert [one.status for one in opened] == [101] * 6
+    for forwarded in ("192.0.2.99", "127.0.0.1", "::1"):
+        assert (await open_with(ward, forwarded)).status == 429
+    for one in opened:
+        one.writer.close()
+    end = asyncio.get_running_loop().time() + 5
+    while (got := await open_with(ward, "192.0.2.1")).status != 101:
+        assert asyncio.get_running_loop().time() < end
+    got.writer.close()
+    claims = {"X-User-ID": "nina", "X-Remote-User": "nina", "Authorization": "Bearer nina", "Forwarded": "for=10.0.0.1"}
+    client = await Client.open(ward, "nina", form, headers=claims)
+    await client.hello("nina")
+    assert await client.closed() == 4401
+
+
+async def test_attack_08_behind_a_trusted_proxy_the_client_behind_it_counts(behind_a_proxy, form):
+    server = behind_a_proxy
+    nina = await Client.connect(server, "nina", form, headers={"X-Forwarded-For": "192.0.2.1"})
+    opened = [await open_with(server, "192.0.2.1") for _ in range(5)]
+    assert [one.status for one in opened] == [101] * 5
+    # What the client wrote itself stands left of what the proxy saw, in one field or several; a second proxy of ours is passed over.
+    for forwarded in ("192.0.2.1", "10.9.9.9, 192.0.2.1", ["10.9.9.9", "192.0.2.1"], "192.0.2.1, 10.1.1.1", "192.0.2.1,::ffff:10.1.1.1", "garbage, 192.0.2.1 "):
+        assert (await open_with(server, forwarded)).status == 429, forwarded
+    for forwarded in ("192.0.2.2", "192.0.2.1, 192.0.2.2", "2001:db8::1", None, "192.0.2.1, garbage", "10.1.1.1"):
+        got = await open_with(server, forwarded)
+        assert got.status == 101, forwarded
+        opened.append(got)
+    assert (await nina.post("pat", "clinical", "Nobody else notices")).ok
+    for one in opened:
+        one.writer.close()
+    await nina.close()

@@ -91,6 +91,42 @@ TEST(upgrade, attack_07_never_reads_a_second_request) {
   EXPECT_EQ(status_of(chunked), 400U);
 }
 
+boost::asio::ip::address address(std::string_view text) {
+  return boost::asio::ip::make_address(text);
+}
+
+/// Who is connected, by X-Forwarded-For fields in their order, to a server that trusts 10.0.0.1, 10.0.0.2 and 2001:db8::1.
+std::string client_behind(std::string_view peer, const std::vector<std::string>& fields) {
+  auto request = good_request();
+  for (const auto& one : fields) request.insert("X-Forwarded-For", one);
+  return client_address(address(peer), request, {address("10.0.0.1"), address("10.0.0.2"), address("2001:db8::1")}).to_string();
+}
+
+TEST(upgrade, attack_08_believes_only_proxies_about_who_is_connected) {
+  EXPECT_EQ(client_behind("192.0.2.7", {"198.51.100.1"}), "192.0.2.7");
+  EXPECT_EQ(client_behind("192.0.2.7", {"10.0.0.1"}), "192.0.2.7");
+  EXPECT_EQ(client_behind("10.0.0.1", {}), "10.0.0.1");
+  EXPECT_EQ(client_behind("10.0.0.1", {"198.51.100.1"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("::ffff:10.0.0.1", {"198.51.100.1"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("2001:db8::1", {"2001:db8::77"}), "2001:db8::77");
+}
+
+TEST(upgrade, attack_08_takes_the_last_hop_that_is_no_proxy) {
+  EXPECT_EQ(client_behind("10.0.0.1", {"203.0.113.9, 198.51.100.1"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("10.0.0.1", {"203.0.113.9", "198.51.100.1"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("10.0.0.1", {"203.0.113.9,198.51.100.1 , 10.0.0.2"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("10.0.0.1", {"::ffff:198.51.100.1,\t::ffff:10.0.0.2"}), "198.51.100.1");
+  EXPECT_EQ(client_behind("10.0.0.1", {"10.0.0.2, 10.0.0.2"}), "10.0.0.2");
+}
+
+TEST(upgrade, attack_08_stops_at_what_is_no_address) {
+  for (const auto* const nonsense :
+       {"", " ", "unknown", "_hidden", "198.51.100.1:443", "[2001:db8::9]:1", "1.2.3", "0x7f.1", "198.51.100.1 x"}) {
+    EXPECT_EQ(client_behind("10.0.0.1", {nonsense}), "10.0.0.1") << nonsense;
+    EXPECT_EQ(client_behind("10.0.0.1", {"203.0.113.9", nonsense, "10.0.0.2"}), "10.0.0.2") << nonsense;
+  }
+}
+
 TEST(upgrade, keeps_tokens_out_of_the_url) {
   auto request = good_request();
   request.target("/v1/ws?access_token=abc");
