@@ -12,11 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "connection.hpp"
-#include "latency_histogram.hpp"
-#include "load_options.hpp"
-#include "message_template.hpp"
-#include "server_probe.hpp"
+#include "bench/connection.hpp"
+#include "bench/latency_histogram.hpp"
+#include "bench/load_options.hpp"
+#include "bench/message_template.hpp"
+#include "bench/server_probe.hpp"
 
 namespace careteam::bench {
 
@@ -108,7 +108,6 @@ class load_run final : private connection_listener {
   void on_closed(connection& from, const std::string& reason) override;
   void on_want_write(connection& from, bool waiting) override;
 
-  void resolve();
   void read_tokens();
   const std::string& token_of(const connection& member) const;
   void start_connecting(connection& member);
@@ -145,8 +144,7 @@ class load_run final : private connection_listener {
   std::vector<outstanding_command> outstanding_;
   std::priority_queue<retry, std::vector<retry>, std::greater<>> retries_;
   command_ids ids_;
-  sockaddr_storage address_{};
-  socklen_t address_length_ = 0;
+  socket_address address_;
   int epoll_ = -1;
   sending sending_ = sending::not_yet;
   bool measuring_ = false;

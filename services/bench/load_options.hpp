@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/server_url.hpp"
+
 namespace careteam::bench {
 
 enum class load_mode : std::uint8_t {
@@ -16,8 +18,7 @@ enum class load_mode : std::uint8_t {
 
 struct load_options {
   load_mode mode = load_mode::closed;
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 0;
+  server_url server;
   std::uint16_t admin_port = 0;  ///< 0: do not read metrics.
   std::string tokens_file;       ///< Lines "person token".
   std::uint32_t rooms = 200;

@@ -1,4 +1,4 @@
-#include "connection.hpp"
+#include "bench/connection.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>

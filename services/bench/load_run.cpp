@@ -1,8 +1,6 @@
-#include "load_run.hpp"
+#include "bench/load_run.hpp"
 
-#include <arpa/inet.h>
 #include <careteam/v1/wire.pb.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -13,6 +11,8 @@
 #include <fstream>
 #include <stdexcept>
 #include <utility>
+
+#include "bench/test_rooms.hpp"
 
 namespace careteam::bench {
 namespace {
@@ -28,19 +28,6 @@ constexpr std::uint64_t refused_pause_ns = 100'000'000;
 constexpr std::uint64_t max_refusals = 10'000;
 // Connecting again while the server is not there yet: `welcome` measures no finer than this.
 constexpr std::uint64_t reconnect_pause_ns = 1'000'000;
-
-std::string numbered(const char* prefix, std::uint32_t number) {
-  auto digits = std::to_string(number);
-  return prefix + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
-}
-
-std::string room_name(std::uint32_t room) {
-  return numbered("room-", room);
-}
-
-std::string person_name(std::uint32_t room, std::uint32_t member) {
-  return numbered("u-", room) + "-" + std::to_string(member);
-}
 
 std::uint64_t to_ns(double seconds) noexcept {
   return static_cast<std::uint64_t>(std::llround(seconds * second_ns));
@@ -74,7 +61,7 @@ load_run::load_run(load_options options)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");
   wall_offset_ns_ = wall_ns() - monotonic_ns();
-  resolve();
+  address_ = resolve(options_.server);
   read_tokens();
   const std::uint32_t rooms = options_.mode == load_mode::welcome ? 1 : options_.rooms;
   const std::uint32_t members = options_.mode == load_mode::welcome ? 1 : options_.members;
@@ -90,16 +77,6 @@ load_run::load_run(load_options options)
 load_run::~load_run() {
   members_.clear();
   if (epoll_ >= 0) ::close(epoll_);
-}
-
-void load_run::resolve() {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(options_.port);
-  if (inet_pton(AF_INET, options_.host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("--host must be an IPv4 address");
-  static_assert(sizeof address <= sizeof address_);
-  std::copy_n(reinterpret_cast<const char*>(&address), sizeof address, reinterpret_cast<char*>(&address_));
-  address_length_ = sizeof address;
 }
 
 void load_run::read_tokens() {
@@ -123,7 +100,7 @@ void load_run::fault(std::uint64_t& counter, const connection& from, const std::
 // --- Connecting -------------------------------------------------------------------------------------------------------------------
 
 void load_run::start_connecting(connection& member) {
-  if (!member.open(address_, address_length_, options_.host + ":" + std::to_string(options_.port))) {
+  if (!member.open(address_.bytes, address_.length, options_.server.authority())) {
     ++failed_to_connect_;
     return;
   }
@@ -184,7 +161,7 @@ void load_run::pick_target(connection& member) {
     }
   }
   throw std::runtime_error("Welcome for " + person_name(member.room(), member.member()) + " does not list " + room.patient_id +
-                           " with the stream to post to: import rooms.py's output first");
+                           " with the stream to post to: import the rooms that --make-rooms writes first");
 }
 
 /// With from_head: one member of each room looks where the heads are, so that nobody reads the whole log.

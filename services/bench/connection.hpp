@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "websocket_client.hpp"
+#include "bench/websocket_client.hpp"
 
 namespace careteam::bench {
 
