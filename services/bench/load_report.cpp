@@ -19,6 +19,11 @@ double ratio(double a, double b) {
   return b == 0 ? 0 : rounded(a / b);
 }
 
+double resident_per_connection(const load_result& result) {
+  const auto before = static_cast<double>(result.server_before.resident_bytes);
+  return ratio(static_cast<double>(result.server_after.resident_bytes) - before, static_cast<double>(result.connections));
+}
+
 double milliseconds(std::uint64_t ns) {
   return rounded(static_cast<double>(ns) / 1e6);
 }
@@ -80,6 +85,67 @@ void print_latencies(const char* title, const latency_histogram& histogram, std:
   out << line.data();
 }
 
+void print_latency_title(std::ostream& out) {
+  out << "  latency, ms                    p50       p90       p99     p99.9       max\n";
+}
+
+void print_traffic(const load_options& options, const load_result& result, std::ostream& out) {
+  const auto& counts = result.counts;
+  const auto deliveries = static_cast<double>(counts.deliveries);
+  out << options.rooms << " rooms of " << options.members << " members, " << options.senders << " of each send, " << options.message_bytes
+      << "-byte messages; all connected after " << with_digits(result.connect_seconds, 2) << " s, measured for "
+      << with_digits(counts.seconds, 2) << " s\n\n";
+  out << "messages committed  " << grouped(ratio(static_cast<double>(counts.committed), counts.seconds)) << " a second\n";
+  out << "deliveries          " << grouped(ratio(deliveries, counts.seconds)) << " a second, "
+      << with_digits(ratio(deliveries, static_cast<double>(counts.entry_frames)), 1) << " entries a frame\n";
+  if (options.flooding != 0) {
+    out << "of those who flood  " << grouped(static_cast<double>(result.flood_committed)) << " committed, "
+        << grouped(static_cast<double>(result.flood_refused)) << " refused, " << result.rogues_closed << " connections closed\n";
+  }
+  out << '\n';
+  print_latency_title(out);
+  print_latencies("until the answer", result.answer, out);
+  print_latencies("until each receipt", result.receipt, out);
+  out << '\n';
+}
+
+void print_idle(const load_options& options, const load_result& result, std::ostream& out) {
+  out << grouped(static_cast<double>(result.connections)) << " connections, all there after " << with_digits(result.connect_seconds, 2)
+      << " s, idle for " << with_digits(result.counts.seconds, 2) << " s\n";
+  if (options.server_pid != 0)
+    out << "resident memory of the server " << grouped(resident_per_connection(result)) << " bytes a connection\n";
+  if (options.changes == 0) return;
+  out << "people who left or came back " << with_digits(ratio(static_cast<double>(result.changes), result.counts.seconds), 1)
+      << " a second\n";
+  print_latency_title(out);
+  print_latencies("until all was there", result.caught_up, out);
+}
+
+void print_reconnect(const load_options& options, const load_result& result, std::ostream& out) {
+  out << grouped(static_cast<double>(result.connections)) << " came back at once, each missing " << options.missing
+      << " entries of each stream; all caught up " << with_digits(result.all_caught_up_seconds, 2) << " s after the server was back, "
+      << grouped(static_cast<double>(result.retries)) << " attempts failed\n";
+  print_latency_title(out);
+  print_latencies("until all was there", result.caught_up, out);
+}
+
+void print_generator(const load_options& options, const load_result& result, std::ostream& out) {
+  const bool open = options.mode == load_mode::open;
+  const double share = ratio(result.counts.generator_cpu_seconds, result.counts.seconds);
+  out << "generator: " << percent(share) << " of a core, " << (open ? "messages left late by " : "one pass over the sockets took ")
+      << with_digits(milliseconds((open ? result.schedule_lag : result.pass).quantile_ns(0.99)), 2) << " ms (p99); "
+      << (share > generator_bound_share ? "GENERATOR-BOUND: the server may do more than this" : "it is not what limits these numbers")
+      << '\n';
+}
+
+void print_server(const load_result& result, std::ostream& out) {
+  const auto& counts = result.counts;
+  out << "server: " << percent(ratio(counts.server_cpu_seconds, counts.seconds)) << " of a core, ";
+  if (counts.committed != 0)
+    out << with_digits(ratio(counts.server_cpu_seconds * 1e6, static_cast<double>(counts.committed)), 1) << " µs a message, ";
+  out << (result.server_after.resident_bytes >> 20U) << " MiB resident\n";
+}
+
 void print_checks(const load_result& result, std::ostream& out) {
   if (all_checks_hold(result)) {
     out << "checks: everything arrived once and in order, and no command was refused\n";
@@ -124,7 +190,52 @@ json::object describe_traffic(const load_options& options, const load_result& re
                       {"generator_pass", latencies(result.pass)},
                       {"schedule_lag", latencies(result.schedule_lag)}};
   if (options.mode == load_mode::open) answer["rate"] = options.rate;
+  if (options.flooding != 0) {
+    answer["flood_committed"] = result.flood_committed;
+    answer["flood_refused"] = result.flood_refused;
+    answer["flood_connections_closed"] = result.rogues_closed;
+  }
   return answer;
+}
+
+json::object describe_idle(const load_result& result) {
+  return {{"connections", result.connections},
+          {"seconds", rounded(result.counts.seconds)},
+          {"connect_seconds", rounded(result.connect_seconds)},
+          {"changes_per_s", ratio(static_cast<double>(result.changes), result.counts.seconds)},
+          {"frames_per_s", ratio(static_cast<double>(result.counts.frames), result.counts.seconds)},
+          {"server_rss_per_connection_bytes", resident_per_connection(result)},
+          {"caught_up", latencies(result.caught_up)}};
+}
+
+json::object describe_reconnect(const load_options& options, const load_result& result) {
+  return {{"connections", result.connections},
+          {"missing", options.missing},
+          {"all_caught_up_seconds", rounded(result.all_caught_up_seconds)},
+          {"caught_up", latencies(result.caught_up)},
+          {"entries_per_member", ratio(static_cast<double>(result.counts.deliveries), static_cast<double>(result.connections))},
+          {"retries", result.retries}};
+}
+
+json::object describe_load(const load_options& options, const load_result& result) {
+  switch (options.mode) {
+    case load_mode::welcome:
+      return {{"welcome_ms", rounded(result.welcome_ms)}, {"server_rss_after_bytes", result.server_after.resident_bytes}};
+    case load_mode::idle:
+      return describe_idle(result);
+    case load_mode::reconnect:
+      return describe_reconnect(options, result);
+    case load_mode::closed:
+    case load_mode::open:
+    case load_mode::fill:
+      return describe_traffic(options, result);
+  }
+  return {};
+}
+
+/// The server that `reconnect` ends with is another process than the one that was named.
+bool knows_the_server(const load_options& options) {
+  return options.server_pid != 0 && options.mode != load_mode::welcome && options.mode != load_mode::reconnect;
 }
 
 }  // namespace
@@ -134,21 +245,18 @@ bool all_checks_hold(const load_result& result) {
 }
 
 void print_json(const load_options& options, const load_result& result, std::ostream& out) {
-  json::object answer;
-  if (options.mode == load_mode::welcome) {
-    answer = {{"welcome_ms", rounded(result.welcome_ms)}, {"server_rss_after_bytes", result.server_after.resident_bytes}};
-  } else {
-    answer = describe_traffic(options, result);
+  json::object answer = describe_load(options, result);
+  if (options.mode != load_mode::welcome) {
     const double generator_share = ratio(result.counts.generator_cpu_seconds, result.counts.seconds);
     answer["generator_cpu_share"] = generator_share;
     answer["generator_bound"] = generator_share > generator_bound_share;
-    if (options.server_pid != 0) {
-      for (auto& [name, value] : describe_server(result.counts, result)) answer[name] = value;
-    }
-    json::object metrics;
-    for (const auto& [name, value] : result.metrics) metrics[name] = value;
-    answer["metrics"] = std::move(metrics);
   }
+  if (knows_the_server(options)) {
+    for (auto& [name, value] : describe_server(result.counts, result)) answer[name] = value;
+  }
+  json::object metrics;
+  for (const auto& [name, value] : result.metrics) metrics[name] = value;
+  answer["metrics"] = std::move(metrics);
   json::object refusals;
   for (const auto& [what, times] : result.refusals) refusals[what] = times;
   answer["refusals"] = std::move(refusals);
@@ -161,35 +269,24 @@ void print_json(const load_options& options, const load_result& result, std::ost
 }
 
 void print_text(const load_options& options, const load_result& result, std::ostream& out) {
-  if (options.mode == load_mode::welcome) {
-    out << "first Welcome after " << with_digits(result.welcome_ms, 1) << " ms\n";
-    print_checks(result, out);
-    return;
+  switch (options.mode) {
+    case load_mode::welcome:
+      out << "first Welcome after " << with_digits(result.welcome_ms, 1) << " ms\n";
+      break;
+    case load_mode::idle:
+      print_idle(options, result, out);
+      break;
+    case load_mode::reconnect:
+      print_reconnect(options, result, out);
+      break;
+    case load_mode::closed:
+    case load_mode::open:
+    case load_mode::fill:
+      print_traffic(options, result, out);
+      break;
   }
-  const auto& counts = result.counts;
-  const auto committed = static_cast<double>(counts.committed);
-  const auto deliveries = static_cast<double>(counts.deliveries);
-  out << options.rooms << " rooms of " << options.members << " members, " << options.senders << " of each send, " << options.message_bytes
-      << "-byte messages; all connected after " << with_digits(result.connect_seconds, 2) << " s, measured for "
-      << with_digits(counts.seconds, 2) << " s\n\n";
-  out << "messages committed  " << grouped(ratio(committed, counts.seconds)) << " a second\n";
-  out << "deliveries          " << grouped(ratio(deliveries, counts.seconds)) << " a second, "
-      << with_digits(ratio(deliveries, static_cast<double>(counts.entry_frames)), 1) << " entries a frame\n\n";
-  out << "  latency, ms                    p50       p90       p99     p99.9       max\n";
-  print_latencies("until the answer", result.answer, out);
-  print_latencies("until each receipt", result.receipt, out);
-  const double share = ratio(counts.generator_cpu_seconds, counts.seconds);
-  out << "\ngenerator: " << percent(share) << " of a core, "
-      << (options.mode == load_mode::open ? "messages left late by " : "one pass over the sockets took ")
-      << with_digits(milliseconds((options.mode == load_mode::open ? result.schedule_lag : result.pass).quantile_ns(0.99)), 2)
-      << " ms (p99); "
-      << (share > generator_bound_share ? "GENERATOR-BOUND: the server may do more than this" : "it is not what limits these numbers")
-      << '\n';
-  if (options.server_pid != 0) {
-    out << "server: " << percent(ratio(counts.server_cpu_seconds, counts.seconds)) << " of a core, "
-        << with_digits(ratio(counts.server_cpu_seconds * 1e6, committed), 1) << " µs a message, "
-        << (result.server_after.resident_bytes >> 20U) << " MiB resident\n";
-  }
+  if (options.mode != load_mode::welcome) print_generator(options, result, out);
+  if (knows_the_server(options)) print_server(result, out);
   for (const auto& [name, value] : result.metrics) out << name << " +" << with_digits(value, 0) << '\n';
   print_checks(result, out);
 }

@@ -58,19 +58,20 @@ bench_command::bench_command(CLI::App& app)
 }
 
 void bench_command::add_load_options() {
-  static const std::map<std::string, bench::load_mode> modes{{"closed", bench::load_mode::closed},
-                                                             {"open", bench::load_mode::open},
-                                                             {"fill", bench::load_mode::fill},
-                                                             {"welcome", bench::load_mode::welcome}};
+  static const std::map<std::string, bench::load_mode> modes{
+      {"closed", bench::load_mode::closed},   {"open", bench::load_mode::open}, {"fill", bench::load_mode::fill},
+      {"welcome", bench::load_mode::welcome}, {"idle", bench::load_mode::idle}, {"reconnect", bench::load_mode::reconnect}};
   static const std::map<std::string, int> streams{{"shared", 1}, {"clinical", 2}, {"support", 3}};
   constexpr const char* group = "Load";
   command_
       ->add_option(
           "--mode", options_.mode,
           "closed: each sender sends its next message when the last one is answered; open: messages leave at --rate whatever comes "
-          "back; fill: as closed until --count are committed; welcome: one member connects until it works")
+          "back; fill: as closed until --count are committed; welcome: one member connects until it works; idle: everybody is connected; "
+          "reconnect: everybody is connected, and comes back "
+          "when the server has gone away and is back")
       ->transform(CLI::CheckedTransformer(modes))
-      ->option_text("closed|open|fill|welcome [closed]")
+      ->option_text("closed|open|fill|welcome|idle|reconnect [closed]")
       ->group(group);
   command_->add_option("--rate", options_.rate, "open: messages per second over all rooms")
       ->check(CLI::Range(0.1, 1e6))
@@ -101,6 +102,20 @@ void bench_command::add_load_options() {
   command_->add_option("--stream", options_.stream, "Where to post: shared, clinical or support")
       ->transform(CLI::CheckedTransformer(streams))
       ->option_text("shared|clinical|support [clinical]")
+      ->group(group);
+  command_->add_option("--changes", options_.changes, "idle: people a second who leave or come back")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->group(group);
+  command_->add_option("--missing", options_.missing, "reconnect: entries of each stream that everybody misses")->group(group);
+  command_->add_option("--never-reading", options_.never_reading, "open, closed: members of the first room who never read")
+      ->check(CLI::Range(0, 50))
+      ->group(group);
+  command_->add_option("--flooding", options_.flooding, "open, closed: members of the first room who send at --flood-rate each")
+      ->check(CLI::Range(0, 50))
+      ->group(group);
+  command_->add_option("--flood-rate", options_.flood_rate, "Commands a second of each who floods")
+      ->check(CLI::Range(1.0, 1e5))
+      ->capture_default_str()
       ->group(group);
   command_->add_flag("--from-head", options_.from_head, "Resume at the heads, as devices do that were connected before")->group(group);
   command_->add_option("--connect-limit", options_.connect_seconds, "Seconds until everybody must be connected and caught up")

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/connection.hpp"
+#include "bench/clock.hpp"
 #include "bench/wire_scan.hpp"
 #include "floor_network.hpp"
 #include "floor_store.hpp"
