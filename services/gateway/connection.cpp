@@ -40,6 +40,9 @@ class connection final : public transport, public std::enable_shared_from_this<c
     stream_.auto_fragment(false);
     stream_.binary(form == subprotocol::proto);
     expects_text_ = form == subprotocol::json;
+    stream_.control_callback([this](websocket::frame_type kind, beast::string_view) {
+      if (kind == websocket::frame_type::pong) give_back_memory();
+    });
   }
 
   stream_type& stream() { return stream_; }
@@ -93,6 +96,13 @@ class connection final : public transport, public std::enable_shared_from_this<c
   void abandon(v1::CloseCode code) override { close(code); }
 
  private:
+  /// Pings go out only after a long silence: whoever answers one is idle, and keeps no room for messages that do not come.
+  void give_back_memory() {
+    if (writing_) return;
+    std::string().swap(current_);
+    session_->out().give_back_memory();
+  }
+
   void send_close() {
     stream_.async_close(websocket::close_reason(static_cast<websocket::close_code>(*close_code_)), [self = shared_from_this()](error_code) {
       error_code ignored;
@@ -176,6 +186,10 @@ asio::awaitable<void> serve_connection(loop_socket accepted, hub& the_hub) {
     the_hub.metrics().refused_upgrades.increment();
     co_return;
   }
+  // What the request took: the connection may last for days.
+  (void)parser.release();
+  buffer.clear();
+  buffer.shrink_to_fit();
   co_await one->run(one);
 }
 
