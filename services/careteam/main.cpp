@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "careteam/bench_command.hpp"
 #include "careteam/commands.hpp"
 #include "store/sqlite_store.hpp"
 
@@ -109,6 +110,8 @@ int main(int argc, char** argv) {
   auto* asking_health = app.add_subcommand("health", "Ask the running server how it is: exit 0 and its report, or 1");
   with_config(asking_health);
 
+  bench_command benching(app);
+
   auto* configuring = app.add_subcommand("config", "Check a configuration file, or print all settings");
   configuring->require_subcommand(1);
   auto* checking = configuring->add_subcommand("check", "Read the file and the environment, look at what they name, and say what is wrong");
@@ -133,6 +136,7 @@ int main(int argc, char** argv) {
     if (*backing_up) return backup(config_file, copy);
     if (*restoring) return restore(config_file, copy);
     if (*asking_health) return health(config_file);
+    if (benching.chosen()) return benching.run();
     if (*checking) return check_config(config_file);
     if (*defaults) return print_defaults();
     if (*documenting) return print_settings();

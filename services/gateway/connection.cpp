@@ -60,6 +60,7 @@ class connection final : public transport, public std::enable_shared_from_this<c
     expects_text_ = form == subprotocol::json;
     stream_.control_callback([this](websocket::frame_type kind, beast::string_view) {
       if (kind != websocket::frame_type::close) limit_control_frames();
+      if (kind == websocket::frame_type::pong) give_back_memory();
     });
   }
 
@@ -134,6 +135,13 @@ class connection final : public transport, public std::enable_shared_from_this<c
     hub_.metrics().floods.increment();
     // Not from within the read that is under way.
     asio::post(stream_.get_executor(), [self = shared_from_this()] { self->session_->end(v1::CLOSE_CODE_TOO_MANY); });
+  }
+
+  /// Pings go out only after a long silence: whoever answers one is idle, and keeps no room for messages that do not come.
+  void give_back_memory() {
+    if (writing_) return;
+    std::string().swap(current_);
+    session_->out().give_back_memory();
   }
 
   void send_close() {
@@ -237,6 +245,10 @@ asio::awaitable<void> serve_connection(loop_socket accepted, const server_certif
     the_hub.metrics().refused_upgrades.increment();
     co_return;
   }
+  // What the request took: the connection may last for days.
+  (void)parser.release();
+  buffer.clear();
+  buffer.shrink_to_fit();
   co_await one->run(one);
 }
 

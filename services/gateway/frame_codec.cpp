@@ -145,6 +145,13 @@ bool outbox::take(std::string& into) {
   return true;
 }
 
+void outbox::give_back_memory() {
+  if (open_empty()) std::string().swap(wire_);
+  for (auto& section : sections_) {
+    if (section.empty()) std::string().swap(section);
+  }
+}
+
 void outbox::clear() {
   wire_.clear();
   for (auto& section : sections_) section.clear();

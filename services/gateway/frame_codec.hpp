@@ -1,10 +1,10 @@
 // Frames in their two encodings: binary protobuf and protobuf's JSON mapping. No I/O.
 #pragma once
 
-#include <array>
-#include <deque>
+#include <list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "care/refusal.hpp"
 #include "careteam/v1/wire.pb.h"
@@ -35,7 +35,7 @@ class outbox {
  public:
   static constexpr std::size_t max_message_bytes = 256 * 1024;  ///< A message is closed above this: a client can take it in steps.
 
-  explicit outbox(subprotocol form) : form_(form) {}
+  explicit outbox(subprotocol form) : form_(form), sections_(form == subprotocol::json ? field_count : 0) {}
 
   /// A field of ServerFrame, by its number.
   void add(int field, const google::protobuf::Message& value);
@@ -50,15 +50,17 @@ class outbox {
   /// Puts the next complete message into `into`, whose memory is used again for what comes; false when nothing is owed.
   bool take(std::string& into);
   void clear();
+  /// Keeps no memory for what may come.
+  void give_back_memory();
 
  private:
   bool open_empty() const { return open_bytes_ == 0; }
   static constexpr std::size_t field_count = 15;
   subprotocol form_;
-  std::string wire_;                               // proto: the open message
-  std::array<std::string, field_count> sections_;  // JSON: the open message's fields
+  std::string wire_;                   // proto: the open message
+  std::vector<std::string> sections_;  // JSON: the open message's fields
   std::size_t open_bytes_ = 0;
-  std::deque<std::string> ready_;
+  std::list<std::string> ready_;  // Mostly empty, and then without memory of its own.
   std::size_t ready_bytes_ = 0;
 };
 

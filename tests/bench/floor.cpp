@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "connection.hpp"
+#include "bench/clock.hpp"
+#include "bench/wire_scan.hpp"
 #include "floor_network.hpp"
 #include "floor_store.hpp"
-#include "wire_scan.hpp"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "message_template.hpp"
-#include "wire_scan.hpp"
+#include "bench/message_template.hpp"
+#include "bench/wire_scan.hpp"
 
 namespace careteam::bench {
 namespace {

@@ -22,6 +22,16 @@ AIMS = {
     "open_5000": [("receipt p99 ms", "receipt.p99_ms", "<=", 6), ("server CPU share", "server_cpu_share", "<=", 0.70)],
 }
 COLD_START_AIM_MS = 1000
+# Of a house under strain: (title, scenario, what, how it must compare, aim); "by without": divided by the same of the runs without it.
+STRAIN_AIMS = [
+    ("10,000 idle: resident bytes a connection", "idle", "server_rss_per_connection_bytes", "<=", 8192),
+    ("10,000 idle: server CPU share, with pings", "idle", "server_cpu_share", "<=", 0.01),
+    ("presence of 10,000, a tenth changing in 30 s: server CPU share", "presence", "server_cpu_share", "<=", 0.05),
+    ("10,000 come back at once: seconds until all caught up", "reconnect", "all_caught_up_seconds", "<=", 5),
+    ("one floods, one never reads: receipt p99 by without", "noisy", "receipt.p99_ms", "<=", 1.05),
+    ("backup beside 1,000 messages/s: receipt p99 by without", "backup", "receipt.p99_ms", "<=", 2),
+]
+LIMITS_AIM_SHARE = 0.03
 # Used when the server does not count its transactions; the table then says so.
 ASSUMED_BATCH = {"closed_all": 500.0, "closed_one": 100.0, "open_1000": 1.3, "open_5000": 4.0}
 ENTRIES = "careteam_entries_total"
@@ -114,6 +124,63 @@ def store_rows(lines):
     yield f"| the same on a new store | {number(mebibytes(median(small, 'server_rss_after_bytes')))} MiB |"
 
 
+def crowd_rows(lines):
+    runs = {scenario: select(lines, scenario, "server") for scenario in ("idle", "presence", "reconnect")}
+    if not any(runs.values()):
+        return
+    yield "| a crowd | connections | resident a connection | server CPU | generator CPU | all there after s | each p50 / p99 s | |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---|"
+    for scenario, ran in runs.items():
+        if not ran:
+            continue
+        seconds = median(ran, "all_caught_up_seconds" if scenario == "reconnect" else "connect_seconds")
+        share = median(ran, "server_cpu_share")
+        own = [number(value / 1000 if value is not None else None, 3) for value in (median(ran, f"caught_up.{q}") for q in ("p50_ms", "p99_ms"))]
+        note = {"idle": "", "presence": f"{number(median(ran, 'changes_per_s'), 1)} changes/s",
+                "reconnect": f"{number(median(ran, 'entries_per_member'), 1)} entries each, {number(median(ran, 'retries'))} retries"}[scenario]
+        yield (f"| {scenario} | {number(median(ran, 'connections'))} | {number(median(ran, 'server_rss_per_connection_bytes'))} B | "
+               f"{number(100 * share, 2) + ' %' if share is not None else '-'} | {number(100 * (median(ran, 'generator_cpu_share') or 0))} % | "
+               f"{number(seconds, 2)} | {' / '.join(own) if scenario != 'idle' else '-'} | {note} |")
+
+
+def strain_rows(lines):
+    runs = [(scenario, kind, select(lines, scenario, kind)) for scenario in ("noisy", "backup") for kind in ("without", "with")]
+    if not any(ran for _, _, ran in runs):
+        return
+    yield "| strain, 1,000 messages/s | receipt p50 / p90 / p99 / p99.9 ms | server CPU | generator CPU | its lag p99 ms | |"
+    yield "|---|---:|---:|---:|---:|---|"
+    for scenario, kind, ran in runs:
+        if not ran:
+            continue
+        latency = " / ".join(number(median(ran, f"receipt.{q}"), 2) for q in ("p50_ms", "p90_ms", "p99_ms", "p999_ms"))
+        note = ""
+        if kind == "with" and scenario == "noisy":
+            note = f"flood: {number(median(ran, 'flood_committed'))} committed, {number(median(ran, 'flood_refused'))} refused"
+        if kind == "with" and scenario == "backup":
+            note = f"a copy took {number(median(ran, 'copy_seconds'), 1)} s"
+        yield (f"| {scenario}: {kind} | {latency} | {number(100 * (median(ran, 'server_cpu_share') or 0))} % | "
+               f"{number(100 * (median(ran, 'generator_cpu_share') or 0))} % | {number(median(ran, 'schedule_lag.p99_ms'), 2)} | {note} |")
+
+
+def ratio_to_without(lines, scenario, path):
+    """The median over the repetitions: a run is compared with the one just before it."""
+    without = {line["repetition"]: read(line, path) for line in select(lines, scenario, "without")}
+    ratios = [read(line, path) / without[line["repetition"]] for line in select(lines, scenario, "with") if without.get(line["repetition"])]
+    return statistics.median(ratios) if ratios else None
+
+
+def strain_aim_rows(lines):
+    for label, scenario, path, how, aim in STRAIN_AIMS:
+        if not any(line["scenario"] == scenario for line in lines):
+            continue
+        value = ratio_to_without(lines, scenario, path) if label.endswith("by without") else median(select(lines, scenario, "server"), path)
+        yield aim_row(label, value, how, aim)
+    cost = median(select(lines, "limits", "cost"), "ns_per_command")
+    message = median(select(lines, "closed_all", "server"), "server_cpu_us_per_message")
+    if cost is not None and message:
+        yield aim_row(f"the limits' part of a message ({number(cost)} ns of {number(message, 1)} µs)", cost / 1000 / message, "<=", LIMITS_AIM_SHARE)
+
+
 def aim_rows(lines):
     yield "| aim | reached | |"
     yield "|---|---:|---|"
@@ -131,11 +198,12 @@ def aim_rows(lines):
     cold = select(lines, "cold_start", "welcome")
     if cold:
         yield aim_row("cold start to the first Welcome, ms", median(cold, "welcome_ms"), "<=", COLD_START_AIM_MS)
+    yield from strain_aim_rows(lines)
 
 
 def aim_row(label, value, how, aim):
     met = value is not None and (value >= aim if how == ">=" else value <= aim)
-    digits = 0 if aim >= 100 else 2
+    digits = 0 if aim >= 100 else 2 if aim >= 0.1 else 4
     return f"| {label} {how} {aim:,} | {number(value, digits)} | {'yes' if met else '**no**'} |"
 
 
@@ -145,7 +213,7 @@ def table(lines):
     failures = [line for line in lines if line["kind"] == "failure"]
     for failure in failures:
         yield f"**Failed:** {failure['scenario']} repetition {failure['repetition']}: exit code {failure['exit_code']}"
-    for rows in (throughput_rows, floor_rows, store_rows, aim_rows):
+    for rows in (throughput_rows, floor_rows, store_rows, crowd_rows, strain_rows, aim_rows):
         yield ""
         yield from rows(lines)
 

@@ -1,4 +1,4 @@
-#include "websocket_client.hpp"
+#include "bench/websocket_client.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "wire_scan.hpp"
+#include "bench/wire_scan.hpp"
 
 namespace careteam::bench {
 

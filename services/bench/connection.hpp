@@ -1,15 +1,14 @@
 // One member's connection: opening handshake, Hello, framing, and what is waiting to be sent. Non-blocking; the caller polls.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "websocket_client.hpp"
+#include "bench/server_url.hpp"
+#include "bench/websocket_client.hpp"
 
 namespace careteam::bench {
 
@@ -23,6 +22,9 @@ struct stream_position {
   std::uint64_t head = 0;   ///< The head when the stream was opened.
   std::uint64_t first = 1;  ///< The seq that came next when sending began.
 };
+
+/// How a member behaves.
+enum class conduct : std::uint8_t { regular, never_reads, floods };
 
 /// What a connection tells. `read_ns`: CLOCK_MONOTONIC right after the bytes were read.
 class connection_listener {
@@ -46,21 +48,28 @@ class connection {
   ~connection() { close(); }
 
   /// Begins to connect. False: it cannot even begin.
-  bool open(const sockaddr_storage& address, socklen_t length, std::string host);
+  bool open(const socket_address& address, std::string host);
   void on_writable(connection_listener& listener);
   void on_readable(connection_listener& listener);
   /// Sends a frame, or queues it when the socket is full.
   void send(opcode op, std::string_view payload, connection_listener& listener);
   void close() noexcept;
   void set_live() noexcept { phase_ = phase::live; }
+  /// Bytes wait for room in the socket.
+  bool congested() const noexcept { return waiting_to_write_; }
 
   int fd() const noexcept { return fd_; }
   phase state() const noexcept { return phase_; }
   std::uint32_t room() const noexcept { return room_; }
   std::uint32_t member() const noexcept { return member_; }
 
+  std::size_t index = 0;              ///< Among the regular members.
+  std::vector<stream_position> held;  ///< What it has of each stream when it connects.
   std::vector<stream_position> streams;
   std::size_t target = 0;  ///< Index in `streams` of where it posts.
+  std::size_t behind = 0;  ///< Of `streams`, how many have not reached the head that Welcome named.
+  std::uint64_t opened_ns = 0;
+  conduct behaves = conduct::regular;
 
  private:
   void fail(connection_listener& listener, const std::string& reason);
@@ -82,8 +91,5 @@ class connection {
   std::string out_;
   std::size_t out_sent_ = 0;
 };
-
-/// Nanoseconds of CLOCK_MONOTONIC.
-std::uint64_t monotonic_ns() noexcept;
 
 }  // namespace careteam::bench

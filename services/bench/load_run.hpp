@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,11 +13,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "connection.hpp"
-#include "latency_histogram.hpp"
-#include "load_options.hpp"
-#include "message_template.hpp"
-#include "server_probe.hpp"
+#include "bench/connection.hpp"
+#include "bench/latency_histogram.hpp"
+#include "bench/load_options.hpp"
+#include "bench/message_template.hpp"
+#include "bench/server_probe.hpp"
 
 namespace careteam::bench {
 
@@ -66,9 +67,21 @@ struct load_result {
   double connect_seconds = 0;
   double total_seconds = 0;
   double welcome_ms = 0;
+  std::uint64_t connections = 0;     ///< Regular members.
+  latency_histogram caught_up;       ///< From a member's attempt to connect until it has everything (`idle` with changes, `reconnect`).
+  double all_caught_up_seconds = 0;  ///< `reconnect`: from the server's being back until the last one has everything.
+  std::uint64_t retries = 0;         ///< `reconnect`: attempts that failed after the server was back.
+  std::uint64_t changes = 0;         ///< `idle`: people who left or came back.
+  std::uint64_t flood_committed = 0;
+  std::uint64_t flood_refused = 0;
+  std::uint64_t rogues_closed = 0;  ///< Connections of those who flood that the server ended.
   std::uint64_t committed_in_all = 0;
   std::string first_fault;
 };
+
+// Few at a time, so that a burst of receipts delays the sending of what is due by little.
+inline constexpr int events_at_once = 64;
+inline constexpr std::uint64_t longest_poll_ns = 100'000'000;
 
 class load_run final : private connection_listener {
  public:
@@ -89,7 +102,6 @@ class load_run final : private connection_listener {
     std::uint64_t committed = 0;      // How many were, and the sum of their seqs:
     std::uint64_t seq_sum = 0;        // each seq must have been answered once.
     std::string epoch;
-    std::vector<stream_position> heads;  // Where a probe found them, for from_head.
   };
   struct outstanding_command {
     std::uint64_t number = 0;  // 0: free.
@@ -102,21 +114,29 @@ class load_run final : private connection_listener {
     bool operator>(const retry& other) const noexcept { return at_ns > other.at_ns; }
   };
   enum class sending : std::uint8_t { not_yet, on, over };
+  // What the end of a connection means.
+  enum class ending : std::uint8_t { is_a_fault, is_awaited, leads_to_a_retry };
 
   void on_upgraded(connection& from) override;
   void on_message(connection& from, byte_view message, std::uint64_t read_ns) override;
   void on_closed(connection& from, const std::string& reason) override;
   void on_want_write(connection& from, bool waiting) override;
 
-  void resolve();
   void read_tokens();
   const std::string& token_of(const connection& member) const;
   void start_connecting(connection& member);
+  void start_again(std::size_t member);
   void probe_heads();
   void connect_all();
+  void connect_rogues();
   void connect_one();
   void exchange();
   void drain();
+  void stay_idle();
+  void change_one();
+  void await_the_end();
+  void await_the_listener();
+  void reconnect_all();
   void poll(std::uint64_t until_ns);
   void begin_measuring();
   void end_measuring();
@@ -127,12 +147,13 @@ class load_run final : private connection_listener {
   void take_refused(connection& from, byte_view bytes, std::uint64_t read_ns);
   outstanding_command* find_outstanding(const connection& from, std::string_view command_id);
   void pick_target(connection& member);
-  bool caught_up(const connection& member) const noexcept;
+  void catch_up(connection& member, std::uint64_t now_ns);
   bool all_received() const noexcept;
   void settle();
 
   void send_message(connection& sender, std::uint64_t scheduled_ns);
   void send_due(std::uint64_t now_ns);
+  void flood(std::uint64_t now_ns);
   std::uint64_t due_ns(std::uint64_t index) const noexcept;
   void fault(std::uint64_t& counter, const connection& from, const std::string& what);
 
@@ -141,12 +162,14 @@ class load_run final : private connection_listener {
   std::unordered_map<std::string, std::string> tokens_;
   std::vector<room_state> rooms_;
   std::vector<std::unique_ptr<connection>> members_;
+  std::vector<std::unique_ptr<connection>> rogues_;  // Those who flood or do not read.
   std::vector<connection*> senders_;
+  std::deque<std::size_t> away_;                                  // Members who left, longest first.
+  std::deque<std::pair<std::uint64_t, std::size_t>> to_connect_;  // Members to try again, and when.
   std::vector<outstanding_command> outstanding_;
   std::priority_queue<retry, std::vector<retry>, std::greater<>> retries_;
   command_ids ids_;
-  sockaddr_storage address_{};
-  socklen_t address_length_ = 0;
+  socket_address address_;
   int epoll_ = -1;
   sending sending_ = sending::not_yet;
   bool measuring_ = false;
@@ -157,7 +180,12 @@ class load_run final : private connection_listener {
   std::uint64_t next_number_ = 1;
   std::uint64_t unanswered_ = 0;
   std::uint64_t wall_offset_ns_ = 0;  // What turns the monotonic clock into the time of day.
+  ending ending_ = ending::is_a_fault;
+  std::size_t next_to_leave_ = 0;
+  std::uint64_t flood_begin_ns_ = 0;
+  std::uint64_t flooded_ = 0;
   std::uint32_t live_ = 0;
+  std::uint32_t caught_up_ = 0;
   std::uint32_t failed_to_connect_ = 0;
   std::map<std::string, double> metrics_before_;
 };

@@ -1,54 +1,31 @@
-#include "load_run.hpp"
+#include "bench/load_run.hpp"
 
-#include <arpa/inet.h>
 #include <careteam/v1/wire.pb.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <fstream>
 #include <stdexcept>
 #include <utility>
 
+#include "bench/clock.hpp"
+#include "bench/test_rooms.hpp"
+
 namespace careteam::bench {
 namespace {
 
-constexpr double second_ns = 1e9;
 // Commands without an answer, over all senders: 13 s at 20,000 a second.
 constexpr std::size_t max_outstanding = 1U << 18U;
-// Few at a time, so that a burst of receipts delays the sending of what is due by little.
-constexpr int events_at_once = 64;
-constexpr std::uint64_t longest_poll_ns = 100'000'000;
+// Those who flood leave room for the others.
+constexpr std::size_t max_flooding = max_outstanding / 4;
 // A refused sender comes back after this time or the one that the refusal tells, whichever is longer.
 constexpr std::uint64_t refused_pause_ns = 100'000'000;
 constexpr std::uint64_t max_refusals = 10'000;
-// Connecting again while the server is not there yet: `welcome` measures no finer than this.
+// Whoever could not come back tries again after one to a hundred of these.
 constexpr std::uint64_t reconnect_pause_ns = 1'000'000;
-
-std::string numbered(const char* prefix, std::uint32_t number) {
-  auto digits = std::to_string(number);
-  return prefix + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
-}
-
-std::string room_name(std::uint32_t room) {
-  return numbered("room-", room);
-}
-
-std::string person_name(std::uint32_t room, std::uint32_t member) {
-  return numbered("u-", room) + "-" + std::to_string(member);
-}
-
-std::uint64_t to_ns(double seconds) noexcept {
-  return static_cast<std::uint64_t>(std::llround(seconds * second_ns));
-}
-
-double to_seconds(std::uint64_t ns) noexcept {
-  return static_cast<double>(ns) / second_ns;
-}
 
 std::uint64_t wall_ns() {
   return static_cast<std::uint64_t>(
@@ -74,32 +51,33 @@ load_run::load_run(load_options options)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");
   wall_offset_ns_ = wall_ns() - monotonic_ns();
-  resolve();
+  address_ = resolve(options_.server);
   read_tokens();
   const std::uint32_t rooms = options_.mode == load_mode::welcome ? 1 : options_.rooms;
   const std::uint32_t members = options_.mode == load_mode::welcome ? 1 : options_.members;
+  const std::uint32_t rogues = options_.never_reading + options_.flooding;
+  if (rogues >= members) throw std::runtime_error("the first room needs a member who neither floods nor refuses to read");
   rooms_.resize(rooms);
   for (std::uint32_t room = 0; room < rooms; ++room) {
     rooms_[room].patient_id = room_name(room);
     rooms_[room].message = std::make_unique<message_template>(rooms_[room].patient_id, options_.stream, options_.message_bytes);
-    for (std::uint32_t member = 0; member < members; ++member) members_.push_back(std::make_unique<connection>(room, member));
+    const std::uint32_t regular = room == 0 ? members - rogues : members;
+    for (std::uint32_t member = 0; member < regular; ++member) {
+      members_.push_back(std::make_unique<connection>(room, member));
+      members_.back()->index = members_.size() - 1;
+    }
   }
+  for (std::uint32_t i = 0; i < rogues; ++i) {
+    rogues_.emplace_back(std::make_unique<connection>(0, members - 1 - i))->behaves =
+        i < options_.never_reading ? conduct::never_reads : conduct::floods;
+  }
+  result_.connections = members_.size();
   senders_ = by_turns(members_, options_.senders);
 }
 
 load_run::~load_run() {
   members_.clear();
   if (epoll_ >= 0) ::close(epoll_);
-}
-
-void load_run::resolve() {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(options_.port);
-  if (inet_pton(AF_INET, options_.host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("--host must be an IPv4 address");
-  static_assert(sizeof address <= sizeof address_);
-  std::copy_n(reinterpret_cast<const char*>(&address), sizeof address, reinterpret_cast<char*>(&address_));
-  address_length_ = sizeof address;
 }
 
 void load_run::read_tokens() {
@@ -123,7 +101,7 @@ void load_run::fault(std::uint64_t& counter, const connection& from, const std::
 // --- Connecting -------------------------------------------------------------------------------------------------------------------
 
 void load_run::start_connecting(connection& member) {
-  if (!member.open(address_, address_length_, options_.host + ":" + std::to_string(options_.port))) {
+  if (!member.open(address_, options_.server.authority())) {
     ++failed_to_connect_;
     return;
   }
@@ -145,15 +123,16 @@ void load_run::on_upgraded(connection& from) {
   auto& hello = *frame.mutable_hello();
   hello.set_token(token_of(from));
   hello.set_device_id("bench-" + std::to_string(from.member()));
-  for (const auto& head : rooms_[from.room()].heads) {
-    if (head.head == 0) continue;
+  for (const auto& held : from.held) {
+    if (held.next == 1) continue;
     auto& position = *hello.add_resume();
-    position.set_patient_id(head.patient_id);
-    position.set_stream(static_cast<v1::Stream>(head.stream));
-    position.set_seq(head.head);
+    position.set_patient_id(held.patient_id);
+    position.set_stream(static_cast<v1::Stream>(held.stream));
+    position.set_seq(held.next - 1);
     hello.set_epoch(rooms_[from.room()].epoch);
   }
   from.send(opcode::binary, frame.SerializeAsString(), *this);
+  if (from.behaves == conduct::never_reads) epoll_ctl(epoll_, EPOLL_CTL_DEL, from.fd(), nullptr);
 }
 
 void load_run::take_rare_fields(connection& from, byte_view message) {
@@ -161,13 +140,17 @@ void load_run::take_rare_fields(connection& from, byte_view message) {
   if (!frame.ParseFromArray(message.data(), static_cast<int>(message.size()))) return fault(result_.faults.malformed, from, "ServerFrame");
   const auto open_stream = [&from](const v1::StreamAccess& access) {
     from.streams.push_back({access.patient_id(), static_cast<std::uint32_t>(access.stream()), access.after() + 1, access.head()});
+    if (access.after() < access.head()) ++from.behind;
   };
   if (frame.has_welcome() && from.state() == connection::phase::greeting) {
     for (const auto& access : frame.welcome().streams()) open_stream(access);
     rooms_[from.room()].epoch = frame.welcome().epoch();
     from.set_live();
-    ++live_;
     pick_target(from);
+    if (from.behaves == conduct::regular) {
+      ++live_;
+      if (from.behind == 0) catch_up(from, monotonic_ns());
+    }
   }
   for (const auto& access : frame.gained()) open_stream(access);
   if (frame.resets_size() != 0 || frame.revoked_size() != 0 || frame.has_drain()) {
@@ -184,7 +167,13 @@ void load_run::pick_target(connection& member) {
     }
   }
   throw std::runtime_error("Welcome for " + person_name(member.room(), member.member()) + " does not list " + room.patient_id +
-                           " with the stream to post to: import rooms.py's output first");
+                           " with the stream to post to: import the rooms that --make-rooms writes first");
+}
+
+/// This one has everything that Welcome named.
+void load_run::catch_up(connection& member, std::uint64_t now_ns) {
+  ++caught_up_;
+  if (measuring_) result_.caught_up.record(now_ns - member.opened_ns);
 }
 
 /// With from_head: one member of each room looks where the heads are, so that nobody reads the whole log.
@@ -197,13 +186,14 @@ void load_run::probe_heads() {
     while (live_ + result_.faults.closed + failed_to_connect_ < last - first && monotonic_ns() < deadline)
       poll(monotonic_ns() + longest_poll_ns);
     if (live_ != last - first) throw std::runtime_error("could not look up the heads: " + result_.first_fault);
-    for (auto& probe : probes) rooms_[probe->room()].heads = probe->streams;
+    for (const auto& member : members_) {
+      if (member->room() < first || member->room() >= last) continue;
+      member->held = probes[member->room() - first]->streams;
+      for (auto& position : member->held) position.next = position.head + 1;
+    }
     live_ = 0;
+    caught_up_ = 0;
   }
-}
-
-bool load_run::caught_up(const connection& member) const noexcept {
-  return std::all_of(member.streams.begin(), member.streams.end(), [](const auto& position) { return position.next > position.head; });
 }
 
 void load_run::connect_all() {
@@ -216,28 +206,24 @@ void load_run::connect_all() {
     if (monotonic_ns() > deadline) throw std::runtime_error("only " + std::to_string(live_) + " members were welcomed in time");
     poll(monotonic_ns() + longest_poll_ns);
   }
-  while (!std::all_of(members_.begin(), members_.end(), [this](const auto& member) { return caught_up(*member); })) {
+  while (caught_up_ != members_.size()) {
     if (monotonic_ns() > deadline) throw std::runtime_error("not every member caught up in time");
     poll(monotonic_ns() + longest_poll_ns);
   }
   result_.connect_seconds = to_seconds(monotonic_ns() - begin);
 }
 
-/// The one member of `welcome`: as often as it takes.
-void load_run::connect_one() {
-  const auto begin = options_.since_ns == 0 ? monotonic_ns() : options_.since_ns;
+void load_run::connect_rogues() {
+  for (const auto& rogue : rogues_) start_connecting(*rogue);
   const auto deadline = monotonic_ns() + to_ns(options_.connect_seconds);
-  while (live_ == 0) {
-    if (monotonic_ns() > deadline) throw std::runtime_error("no Welcome in time: " + result_.first_fault);
-    if (members_[0]->fd() < 0) {
-      members_[0] = std::make_unique<connection>(0, 0);
-      start_connecting(*members_[0]);
-    }
-    poll(monotonic_ns() + reconnect_pause_ns);
+  const auto is_there = [](const auto& rogue) {
+    return rogue->state() == connection::phase::live ||
+           (rogue->behaves == conduct::never_reads && rogue->state() == connection::phase::greeting);
+  };
+  while (!std::all_of(rogues_.begin(), rogues_.end(), is_there)) {
+    if (monotonic_ns() > deadline) throw std::runtime_error("those who flood or do not read could not connect in time");
+    poll(monotonic_ns() + longest_poll_ns);
   }
-  result_.welcome_ms = to_seconds(monotonic_ns() - begin) * 1e3;
-  result_.faults = {};
-  result_.first_fault.clear();
 }
 
 // --- Sending ----------------------------------------------------------------------------------------------------------------------
@@ -255,7 +241,9 @@ void load_run::send_message(connection& sender, std::uint64_t scheduled_ns) {
   slot = {number, scheduled_ns, &sender};
   ++unanswered_;
   const auto unix_ms = (scheduled_ns + wall_offset_ns_) / 1'000'000;
-  sender.send(opcode::binary, rooms_[sender.room()].message->fill(ids_, unix_ms, number, scheduled_ns), *this);
+  // A stamp of zero: receipts of what a flood brings say nothing about the others.
+  const auto stamp_ns = sender.behaves == conduct::regular ? scheduled_ns : 0;
+  sender.send(opcode::binary, rooms_[sender.room()].message->fill(ids_, unix_ms, number, stamp_ns), *this);
 }
 
 void load_run::send_due(std::uint64_t now_ns) {
@@ -269,6 +257,17 @@ void load_run::send_due(std::uint64_t now_ns) {
     send_message(*senders_[schedule_index_ % senders_.size()], due);
     if (due >= window_begin_ns_) result_.schedule_lag.record(monotonic_ns() - due);
   }
+}
+
+/// What is due of those who flood; what the socket does not take is left out.
+void load_run::flood(std::uint64_t now_ns) {
+  if (options_.flooding == 0) return;
+  const auto due = static_cast<std::uint64_t>(to_seconds(now_ns - flood_begin_ns_) * options_.flood_rate);
+  for (const auto& rogue : rogues_) {
+    if (rogue->behaves != conduct::floods || rogue->state() != connection::phase::live) continue;
+    for (auto left = due - flooded_; left > 0 && !rogue->congested() && unanswered_ < max_flooding; --left) send_message(*rogue, now_ns);
+  }
+  flooded_ = due;
 }
 
 void load_run::poll(std::uint64_t until_ns) {
@@ -290,7 +289,21 @@ void load_run::poll(std::uint64_t until_ns) {
 // --- Receiving --------------------------------------------------------------------------------------------------------------------
 
 void load_run::on_closed(connection& from, const std::string& reason) {
-  fault(result_.faults.closed, from, reason);
+  if (from.behaves != conduct::regular) {
+    ++result_.rogues_closed;
+    return;
+  }
+  switch (ending_) {
+    case ending::is_a_fault:
+      return fault(result_.faults.closed, from, reason);
+    case ending::is_awaited:
+      return;
+    case ending::leads_to_a_retry:
+      if (!from.streams.empty()) --live_;
+      if (!from.streams.empty() && from.behind == 0) --caught_up_;
+      to_connect_.emplace_back(monotonic_ns() + reconnect_pause_ns * (1 + ++result_.retries % 100), from.index);
+      return;
+  }
 }
 
 void load_run::on_message(connection& from, byte_view message, std::uint64_t read_ns) {
@@ -336,6 +349,7 @@ void load_run::take_entry(connection& from, byte_view bytes, std::uint64_t read_
     if (again) return;
   }
   position->next = entry.seq + 1;
+  if (entry.seq == position->head && from.behaves == conduct::regular && --from.behind == 0) catch_up(from, read_ns);
   if (entry.stamp_ns == 0) return;
   if (measuring_) ++result_.counts.deliveries;
   // Entries of an earlier run carry stamps too; those lie before this run's window.
@@ -365,6 +379,12 @@ void load_run::take_committed(connection& from, byte_view bytes, std::uint64_t r
   ++room.committed;
   room.seq_sum += committed.seq;
   room.committed_seq = std::max(room.committed_seq, committed.seq);
+  if (from.behaves != conduct::regular) {
+    ++result_.flood_committed;
+    *command = {};
+    --unanswered_;
+    return;
+  }
   if (command->scheduled_ns >= window_begin_ns_ && command->scheduled_ns < window_end_ns_) {
     result_.answer.record(read_ns - command->scheduled_ns);
   }
@@ -378,104 +398,22 @@ void load_run::take_committed(connection& from, byte_view bytes, std::uint64_t r
 void load_run::take_refused(connection& from, byte_view bytes, std::uint64_t read_ns) {
   scanned_refused refused;
   if (!scan_refused(bytes, refused)) return fault(result_.faults.malformed, from, "Refused");
+  if (from.state() == connection::phase::greeting) {
+    return fault(result_.faults.closed, from,
+                 "Hello was refused with code " + std::to_string(refused.code) + " for " + std::string{refused.field});
+  }
   auto* command = find_outstanding(from, refused.command_id);
   if (command == nullptr) return fault(result_.faults.unknown_answers, from, "Refused for no outstanding command");
-  auto& times = result_.refusals[std::to_string(refused.code) + " " + std::string{refused.field}];
-  if (++times > max_refusals) throw std::runtime_error("too many refusals with code " + std::to_string(refused.code));
   *command = {};
   --unanswered_;
+  if (from.behaves != conduct::regular) {
+    ++result_.flood_refused;
+    return;
+  }
+  auto& times = result_.refusals[std::to_string(refused.code) + " " + std::string{refused.field}];
+  if (++times > max_refusals) throw std::runtime_error("too many refusals with code " + std::to_string(refused.code));
   if (options_.mode == load_mode::open) return;
   retries_.push({read_ns + std::max<std::uint64_t>(refused_pause_ns, refused.retry_after_ms * 1'000'000ULL), &from});
-}
-
-// --- The course of a run ----------------------------------------------------------------------------------------------------------
-
-void load_run::begin_measuring() {
-  measuring_ = true;
-  result_.counts.generator_cpu_seconds = -own_cpu_seconds();
-  result_.counts.server_cpu_seconds = -usage_of(options_.server_pid).cpu_seconds;
-}
-
-void load_run::end_measuring() {
-  measuring_ = false;
-  result_.counts.seconds = to_seconds(monotonic_ns() - window_begin_ns_);
-  result_.counts.generator_cpu_seconds += own_cpu_seconds();
-  result_.counts.server_cpu_seconds += usage_of(options_.server_pid).cpu_seconds;
-}
-
-void load_run::exchange() {
-  const bool fill = options_.mode == load_mode::fill;
-  const auto begin = monotonic_ns();
-  schedule_begin_ns_ = begin;
-  window_begin_ns_ = begin + (fill ? 0 : to_ns(options_.warm_up_seconds));
-  window_end_ns_ = window_begin_ns_ + to_ns(options_.measure_seconds);
-  sending_ = sending::on;
-  for (const auto& member : members_) member->streams[member->target].first = member->streams[member->target].next;
-  if (options_.mode != load_mode::open) {
-    for (auto* sender : senders_) send_message(*sender, monotonic_ns());
-  }
-  for (auto now = begin; fill ? result_.committed_in_all < options_.count : now < window_end_ns_; now = monotonic_ns()) {
-    if (result_.faults.closed != 0) break;
-    if (!fill && !measuring_ && now >= window_begin_ns_) begin_measuring();
-    send_due(now);
-    auto until = fill ? now + longest_poll_ns : measuring_ ? window_end_ns_ : window_begin_ns_;
-    if (options_.mode == load_mode::open) until = std::min(until, due_ns(schedule_index_));
-    if (!retries_.empty()) until = std::min(until, retries_.top().at_ns);
-    poll(until);
-  }
-  sending_ = sending::over;
-  if (measuring_) end_measuring();
-}
-
-bool load_run::all_received() const noexcept {
-  return std::all_of(members_.begin(), members_.end(),
-                     [this](const auto& member) { return member->streams[member->target].next > rooms_[member->room()].committed_seq; });
-}
-
-void load_run::drain() {
-  const auto deadline = monotonic_ns() + to_ns(options_.drain_seconds);
-  while ((unanswered_ != 0 || !all_received()) && monotonic_ns() < deadline && result_.faults.closed == 0) {
-    poll(monotonic_ns() + longest_poll_ns);
-  }
-  result_.faults.unanswered = unanswered_;
-  settle();
-}
-
-/// Holds what every member received against what was committed.
-void load_run::settle() {
-  for (const auto& member : members_) {
-    const auto& position = member->streams[member->target];
-    const auto received = position.next - position.first;
-    const auto committed = rooms_[member->room()].committed;
-    if (received < committed) result_.faults.missing += committed - received;
-    if (received > committed) result_.faults.uncommanded += received - committed;
-    if (member->member() != 0) continue;
-    const auto sum = (position.first + position.next - 1) * received / 2;
-    if (sum != rooms_[member->room()].seq_sum) fault(result_.faults.wrong_seqs, *member, "the answers do not name each message's seq once");
-  }
-}
-
-load_result load_run::run() {
-  if (options_.mode == load_mode::welcome) {
-    connect_one();
-    result_.server_after = usage_of(options_.server_pid);
-    return std::move(result_);
-  }
-  for (const auto& member : members_) static_cast<void>(token_of(*member));
-  result_.server_before = usage_of(options_.server_pid);
-  if (options_.from_head) probe_heads();
-  connect_all();
-  if (options_.admin_port != 0) metrics_before_ = read_metrics(fetch_metrics(options_.admin_port), options_.metrics);
-  const auto begin = monotonic_ns();
-  exchange();
-  drain();
-  result_.total_seconds = to_seconds(monotonic_ns() - begin);
-  result_.server_after = usage_of(options_.server_pid);
-  if (options_.admin_port != 0) {
-    result_.metrics = read_metrics(fetch_metrics(options_.admin_port), options_.metrics);
-    for (auto& [name, value] : result_.metrics) value -= metrics_before_[name];
-  }
-  return std::move(result_);
 }
 
 }  // namespace careteam::bench

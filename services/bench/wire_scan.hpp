@@ -1,5 +1,5 @@
 // Reads just what a load generator needs out of encoded ServerFrames, without building messages: at 400,000 entries a second the
-// generated classes would make the generator the bottleneck. The field numbers are those of proto/careteam/v1; bench_test.cpp
+// generated classes would make the generator the bottleneck. The field numbers are those of proto/careteam/v1; tests/unit/bench
 // holds them against the generated code.
 #pragma once
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "latency_histogram.hpp"
-#include "message_template.hpp"
-#include "server_probe.hpp"
-#include "websocket_client.hpp"
-#include "wire_scan.hpp"
+#include "bench/latency_histogram.hpp"
+#include "bench/message_template.hpp"
+#include "bench/server_probe.hpp"
+#include "bench/websocket_client.hpp"
+#include "bench/wire_scan.hpp"
 
 namespace careteam::bench {
 namespace {

@@ -1,10 +1,10 @@
-#include "message_template.hpp"
+#include "bench/message_template.hpp"
 
 #include <careteam/v1/wire.pb.h>
 
 #include <stdexcept>
 
-#include "wire_scan.hpp"
+#include "bench/wire_scan.hpp"
 
 namespace careteam::bench {
 

@@ -5,19 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "bench/server_url.hpp"
+
 namespace careteam::bench {
 
 enum class load_mode : std::uint8_t {
-  closed,  ///< Each sender has one command outstanding and sends the next when it is answered.
-  open,    ///< Commands leave at a fixed total rate whatever comes back; latency counts from the scheduled time.
-  fill,    ///< As closed, until `count` messages are committed; measures nothing but its duration.
-  welcome  ///< Connects one member, again and again until it works, and tells when Welcome came.
+  closed,    ///< Each sender has one command outstanding and sends the next when it is answered.
+  open,      ///< Commands leave at a fixed total rate whatever comes back; latency counts from the scheduled time.
+  fill,      ///< As closed, until `count` messages are committed; measures nothing but its duration.
+  welcome,   ///< Connects one member, again and again until it works, and tells when Welcome came.
+  idle,      ///< Everybody is connected and sends nothing; `changes` people a second leave and come back.
+  reconnect  ///< Everybody is connected; when the server has gone away and is back, they all come back at once, each missing `missing`.
 };
 
 struct load_options {
   load_mode mode = load_mode::closed;
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 0;
+  server_url server;
   std::uint16_t admin_port = 0;  ///< 0: do not read metrics.
   std::string tokens_file;       ///< Lines "person token".
   std::uint32_t rooms = 200;
@@ -33,6 +36,11 @@ struct load_options {
   double drain_seconds = 15;     ///< Until everything sent has been answered and received by all.
   std::uint32_t connecting_at_once = 64;
   bool from_head = false;            ///< Resume at the heads instead of reading the whole log first.
+  double changes = 0;                ///< People a second who leave or come back, for `idle`.
+  std::uint64_t missing = 0;         ///< Entries of each stream that everybody misses, for `reconnect`.
+  std::uint32_t never_reading = 0;   ///< Members of the first room who never read what they are sent, and read the log from its start.
+  std::uint32_t flooding = 0;        ///< Members of the first room who send at flood_rate each, whatever comes back.
+  double flood_rate = 10'000;        ///< Commands per second.
   std::uint64_t since_ns = 0;        ///< CLOCK_MONOTONIC from which `welcome` counts.
   int server_pid = 0;                ///< 0: do not read the server's CPU time and memory.
   std::vector<std::string> metrics;  ///< Names of counters of which to tell the difference over the measured time.

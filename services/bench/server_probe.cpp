@@ -1,4 +1,4 @@
-#include "server_probe.hpp"
+#include "bench/server_probe.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

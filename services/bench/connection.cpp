@@ -1,4 +1,4 @@
-#include "connection.hpp"
+#include "bench/connection.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -7,8 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <utility>
+
+#include "bench/clock.hpp"
 
 namespace careteam::bench {
 namespace {
@@ -17,6 +18,8 @@ constexpr std::string_view subprotocol = "careteam.v1.proto";
 constexpr std::string_view path = "/v1/ws";
 // One read takes this much at most, so that one busy connection does not keep the others waiting.
 constexpr std::size_t read_bytes = 256 * 1024;
+// What the kernel takes for somebody who does not read: the less, the sooner the server notices.
+constexpr int little_bytes = 4096;
 constexpr std::size_t max_message_bytes = 64 * 1024 * 1024;
 
 /// The kernel copies into this one buffer for all connections, so that it stays in the cache.
@@ -36,19 +39,15 @@ std::uint32_t next_mask() noexcept {
 
 }  // namespace
 
-std::uint64_t monotonic_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-bool connection::open(const sockaddr_storage& address, socklen_t length, std::string host) {
+bool connection::open(const socket_address& address, std::string host) {
   host_ = std::move(host);
-  fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  opened_ns = monotonic_ns();
+  fd_ = socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) return false;
   const int on = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), length) != 0 && errno != EINPROGRESS) {
+  if (behaves == conduct::never_reads) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &little_bytes, sizeof little_bytes);
+  if (connect(fd_, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0 && errno != EINPROGRESS) {
     close();
     return false;
   }

@@ -1,0 +1,128 @@
+# Scenarios of a house under strain, for tests/bench/run, which sources this file.
+
+# strained SCENARIO KIND REPETITION GENERATOR-OPTION…: everybody of the long log at its heads, 1,000 messages/s.
+strained() {
+  local scenario=$1 kind=$2 repetition=$3
+  shift 3
+  measure_server "$scenario" "$kind" "$repetition" --mode open --rate 1000 --from-head --warm-up "$warm_up" --seconds "$strain_seconds" "$@"
+}
+
+# What the limits on commands cost, by themselves: the server always has them, and their part of a run is less than runs differ by.
+limits() {
+  wanted limits || return 0
+  local repetition
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    taskset -c 0 "$limit_cost" | "$bench/report.py" tag scenario=limits kind=cost "repetition=$repetition" >>"$results"
+  done
+}
+
+# One who never reads and one who floods, in one room of 200; with the limits that ship.
+noisy() {
+  wanted noisy || return 0
+  local repetition
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    say "noisy, repetition $repetition of $repetitions"
+    use_store full
+    CARETEAM_LIMITS_COMMANDS_PER_MINUTE=600 CARETEAM_LIMITS_COMMANDS_AT_ONCE=200 start_server
+    strained noisy without "$repetition" || true
+    strained noisy with "$repetition" --never-reading 1 --flooding 1 || true
+    stop_server
+  done
+}
+
+# Copies the store again and again until it is told to end; how long each copy took, in seconds, one a line.
+keep_backing_up() {
+  local copies=$1 started
+  while [[ ! -e $copies/enough ]]; do
+    started=$EPOCHREALTIME
+    taskset -c 1 "$careteam" backup --config "$work/careteam.toml" "$copies/copy.db" >"$copies/log" 2>&1 || return 1
+    awk -v from="$started" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }' >>"$copies/seconds"
+    rm -f "$copies/copy.db"
+  done
+}
+
+# The copies are made on the generator's core, so that only the disk and the store are shared.
+backup() {
+  wanted backup || return 0
+  local repetition copies=$work/copies copying
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    say "backup, repetition $repetition of $repetitions"
+    use_store full
+    start_server
+    strained backup without "$repetition" || true
+    rm -rf "$copies" && mkdir "$copies"
+    keep_backing_up "$copies" &
+    copying=$!
+    strained backup with "$repetition" || true
+    touch "$copies/enough"
+    wait "$copying" || { say "run: the backup failed: $(tail -n 3 "$copies/log")"; failed=1; }
+    # The line that was written last is the one with the copies beside it.
+    "$bench/report.py" tag "copy_seconds=$(sort -n "$copies/seconds" | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }')" \
+      "copies=$(wc -l <"$copies/seconds")" <"$work/result" >"$work/tagged"
+    sed -i '$d' "$results"
+    cat "$work/tagged" >>"$results"
+    stop_server
+  done
+}
+
+crowd() { measure_server "$@" --rooms "$crowd_rooms" --warm-up 5 --seconds "$idle_seconds"; }
+
+# Three repetitions at most: nothing in them depends on the disk.
+few() { echo $((repetitions < 3 ? repetitions : 3)); }
+
+idle() {
+  wanted idle || return 0
+  local repetition
+  for ((repetition = 1; repetition <= $(few); ++repetition)); do
+    say "idle, repetition $repetition of $(few)"
+    use_store crowd
+    start_server
+    crowd idle server "$repetition" --mode idle || true
+    stop_server
+  done
+}
+
+# A tenth of the people leaves or comes back every 30 s.
+presence() {
+  wanted presence || return 0
+  local repetition
+  for ((repetition = 1; repetition <= $(few); ++repetition)); do
+    say "presence, repetition $repetition of $(few)"
+    use_store crowd
+    start_server
+    crowd presence server "$repetition" --mode idle --changes "$(awk -v people="$((crowd_rooms * 10))" 'BEGIN { print people / 10 / 30 }')" || true
+    stop_server
+  done
+}
+
+# Everybody misses 20 entries in each of three streams when the server was killed and is back.
+reconnect() {
+  wanted reconnect || return 0
+  local repetition stream generating
+  use_store crowd
+  start_server
+  for stream in shared clinical support; do
+    say "reconnect: filling $stream"
+    measure_server reconnect fill 0 --mode fill --rooms "$crowd_rooms" --senders 1 --stream "$stream" --count $((crowd_rooms * 24)) --from-head || true
+  done
+  stop_server
+  save_store_as missed
+  for ((repetition = 1; repetition <= $(few); ++repetition)); do
+    say "reconnect, repetition $repetition of $(few)"
+    use_store missed
+    start_server
+    : >"$work/generator.log"
+    measure_server reconnect server "$repetition" --mode reconnect --rooms "$crowd_rooms" --from-head --missing 20 2>"$work/generator.log" &
+    generating=$!
+    for ((i = 0; i < 1200; ++i)); do
+      grep -q "now end the server" "$work/generator.log" && break
+      kill -0 "$generating" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$server_pid"
+    wait "$server_pid" 2>/dev/null || true
+    launch_server
+    wait "$generating" || { cat "$work/generator.log" >&2; failed=1; }
+    stop_server
+  done
+}
