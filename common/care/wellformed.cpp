@@ -83,6 +83,21 @@ std::optional<std::string> first_zero(const Message& message) {
   return zero_in(message);
 }
 
+std::size_t element_count(const Message& message) {
+  const Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> present;
+  reflection.ListFields(message, &present);
+  std::size_t elements = 0;
+  for (const FieldDescriptor* field : present) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 0;
+    elements += static_cast<std::size_t>(count);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) elements += element_count(reflection.GetMessage(message, field));
+    for (int i = 0; i < count; ++i) elements += element_count(reflection.GetRepeatedMessage(message, field, i));
+  }
+  return elements;
+}
+
 bool is_fhir_id(std::string_view text) {
   if (text.empty() || text.size() > 64) return false;
   for (const char c : text) {

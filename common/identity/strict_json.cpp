@@ -3,6 +3,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/throw_exception.hpp>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <stdexcept>
@@ -62,7 +63,10 @@ struct name_checker {
   bool on_number_part(boost::json::string_view, error_code&) { return true; }
   bool on_int64(std::int64_t, boost::json::string_view, error_code&) { return true; }
   bool on_uint64(std::uint64_t, boost::json::string_view, error_code&) { return true; }
-  bool on_double(double, boost::json::string_view, error_code&) { return true; }
+  bool on_double(double value, boost::json::string_view, error_code& failed) {
+    // The parser makes "not a number" of 0e999; nobody can mean that.
+    return std::isfinite(value) || stop(json_fault::malformed, failed);
+  }
   bool on_bool(bool, error_code&) { return true; }
   bool on_null(error_code&) { return true; }
   bool on_comment_part(boost::json::string_view, error_code&) { return true; }

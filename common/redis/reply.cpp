@@ -140,7 +140,8 @@ boost::system::error_code reply_reader::check_incomplete() const {
   if (task.type < 0) return {};
   const std::string_view rest(reader_->buf + reader_->pos, reader_->len - reader_->pos);
   if (task.type != REDIS_REPLY_STRING && task.type != REDIS_REPLY_ARRAY) {
-    return rest.size() > builder_->limits.line_bytes ? make_error_code(errc::reply_too_large) : boost::system::error_code{};
+    // The carriage return may be there before the line feed.
+    return rest.size() > builder_->limits.line_bytes + 1 ? make_error_code(errc::reply_too_large) : boost::system::error_code{};
   }
   constexpr std::size_t longest_header = 24;  // A sign, 19 digits, the line's end.
   const auto end = rest.substr(0, longest_header).find("\r\n");

@@ -18,6 +18,20 @@ std::string id_of(const v1::ClientFrame& frame) {
   return {};
 }
 
+std::string_view words_for(json_verdict shape) {
+  switch (shape) {
+    case json_verdict::good:
+      break;
+    case json_verdict::repeated_key:
+      return "has a field twice in one object";
+    case json_verdict::too_many_names:
+      return "has more fields in one object than careteam.v1.ClientFrame knows";
+    case json_verdict::not_json:
+      return "is not JSON (RFC 8259), or is nested deeper than 100 levels";
+  }
+  return "";
+}
+
 const FieldDescriptor& frame_field(int number) {
   return *v1::ServerFrame::descriptor()->FindFieldByNumber(number);
 }
@@ -37,8 +51,8 @@ bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, ba
       return false;
     }
   } else {
-    if (check_json_keys(bytes) == json_verdict::repeated_key) {
-      bad = {{}, care::refuse(care::code::invalid_argument, "", "has a field twice in one object")};
+    if (const auto shape = check_json_keys(bytes); shape != json_verdict::good) {
+      bad = {{}, care::refuse(care::code::invalid_argument, "", words_for(shape))};
       return false;
     }
     const auto parsed = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &frame);
@@ -53,6 +67,11 @@ bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, ba
   }
   if (frame.frame_case() == v1::ClientFrame::FRAME_NOT_SET && bytes.find_first_not_of("{} \t\r\n") == std::string_view::npos) {
     bad = {{}, care::refuse(care::code::invalid_argument, "", "is an empty frame")};
+    return false;
+  }
+  // An element takes at least one byte, so that most frames need no counting.
+  if (bytes.size() > max_frame_elements && care::element_count(frame) > max_frame_elements) {
+    bad = {id_of(frame), care::refuse(care::code::invalid_argument, "", "has more than 10,000 elements in its lists")};
     return false;
   }
   if (auto unknown = care::first_unknown(frame)) {

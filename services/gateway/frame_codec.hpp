@@ -22,6 +22,9 @@ struct bad_frame {
   care::refusal why;
 };
 
+/// All elements of a frame's lists together. The longest honest list names a position for each stream of a person.
+inline constexpr std::size_t max_frame_elements = 10'000;
+
 /// Reads a client's frame. Unknown fields and enum values are refused; nothing of the text is repeated in the answer.
 /// True and `frame` filled, or false and `bad` filled.
 bool decode(subprotocol form, std::string_view bytes, v1::ClientFrame& frame, bad_frame& bad);

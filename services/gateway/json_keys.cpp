@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct key_listener {
   static constexpr std::size_t max_string_size = std::size_t(-1);
   static constexpr std::size_t max_key_size = std::size_t(-1);
 
+  bool stop(json_verdict why, error_code& failed) {
+    found = why;
+    failed = json::error::syntax;
+    return false;
+  }
+
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code&) {
@@ -48,11 +55,9 @@ struct key_listener {
     key.append(part.data(), part.size());
     auto name = field_of(key);
     key.clear();
-    repeated = std::find(names.begin() + static_cast<std::ptrdiff_t>(open_at.back()), names.end(), name) != names.end();
-    if (repeated) {
-      failed = json::error::syntax;
-      return false;
-    }
+    const auto first = names.begin() + static_cast<std::ptrdiff_t>(open_at.back());
+    if (std::find(first, names.end(), name) != names.end()) return stop(json_verdict::repeated_key, failed);
+    if (names.size() - open_at.back() == max_json_names) return stop(json_verdict::too_many_names, failed);
     names.push_back(std::move(name));
     return true;
   }
@@ -61,16 +66,19 @@ struct key_listener {
   bool on_number_part(json::string_view, error_code&) { return true; }
   bool on_int64(std::int64_t, json::string_view, error_code&) { return true; }
   bool on_uint64(std::uint64_t, json::string_view, error_code&) { return true; }
-  bool on_double(double, json::string_view, error_code&) { return true; }
+  bool on_double(double value, json::string_view, error_code& failed) {
+    // This reader makes "not a number" of 0e999, another one 0.
+    return std::isfinite(value) || stop(json_verdict::not_json, failed);
+  }
   bool on_bool(bool, error_code&) { return true; }
   bool on_null(error_code&) { return true; }
   bool on_comment_part(json::string_view, error_code&) { return true; }
   bool on_comment(json::string_view, error_code&) { return true; }
 
   std::string key;
-  std::vector<std::string> names;      ///< Of all open objects, outer ones first.
-  std::vector<std::size_t> open_at{};  ///< Where the names of each open object begin.
-  bool repeated = false;
+  std::vector<std::string> names;               ///< Of all open objects, outer ones first.
+  std::vector<std::size_t> open_at{};           ///< Where the names of each open object begin.
+  json_verdict found = json_verdict::not_json;  ///< If the parse fails.
 };
 
 }  // namespace
@@ -81,8 +89,8 @@ json_verdict check_json_keys(std::string_view text) {
   json::basic_parser<key_listener> parser(options);
   error_code failed;
   const auto read = parser.write_some(false, text.data(), text.size(), failed);
-  if (parser.handler().repeated) return json_verdict::repeated_key;
-  return failed || read != text.size() ? json_verdict::not_json : json_verdict::good;
+  if (failed) return parser.handler().found;
+  return read == text.size() ? json_verdict::good : json_verdict::not_json;
 }
 
 }  // namespace careteam::gateway

@@ -12,8 +12,11 @@
 namespace careteam::gateway {
 
 void session::refuse(const std::string& id, care::refusal why) {
+  static constexpr std::size_t max_id_bytes = 64;
+  std::size_t end = std::min(id.size(), max_id_bytes);
+  while (end > 0 && end < id.size() && (static_cast<unsigned char>(id[end]) & 0xC0) == 0x80) --end;  // Half a character is no text.
   v1::Refused refused;
-  refused.set_command_id(id.substr(0, 64));
+  refused.set_command_id(id.substr(0, end));
   refused.set_code(static_cast<int>(why.code));
   refused.set_field(std::move(why.field));
   refused.set_message(std::move(why.message));

@@ -193,8 +193,11 @@ async def test_attack_12_pings_in_a_row_are_harmless(quick):
 
 BAD_JSON = [b"", b"{", b"null", b"[]", b'"x"', b"42", b'{"foo":1}', b'{"command":5}', b'{"hello":{},"command":{}}', b'{"command":{"patientId":"rosa","foo":1}}',
             b'{"command":{"commandId":"\xc3\x28"}}', b'[' * 30_000, b'{"command":' * 5_000, b'{"cursor":{"read":1e400}}', b'{"cursor":{"read":-1}}',
-            b'{"cursor":{"stream":"STREAM_SECRET"}}', b'{"command":{"commandId":"\\ud800"}}']
-BAD_PROTO = [b"\x0a", b"\xff" * 11, b"\x0a\xff\xff\xff\xff\x0f", b"\x12\x02\x0a", b"\x0b" * 50_000, b"\x80" * 20, b"\x0a\x02ab", b"\x1a\x03\x0a\x01\xff", b"\x7a\x00"]
+            b'{"cursor":{"stream":"STREAM_SECRET"}}', b'{"command":{"commandId":"\\ud800"}}', b"{cursor:{read:1,read:2}}", b"{'cursor':{'read':1}}", b'{"cursor":{"read":1,"read":1}}',
+            b'{"cursor":{"read":0e400}}', b'{"fetch":{"requestId":"a\\u0000b"}}', b"{" + b",".join(b'"%d":1' % name for name in range(7_000)) + b"}"]
+BAD_PROTO = [b"\x0a", b"\xff" * 11, b"\x0a\xff\xff\xff\xff\x0f", b"\x12\x02\x0a", b"\x0b" * 50_000, b"\x80" * 20, b"\x0a\x02ab", b"\x1a\x03\x0a\x01\xff", b"\x7a\x00",
+             b"\x0b" * 30_000 + b"\x0c" * 30_000, b"\x1a\x0d\x18" + b"\xff" * 10 + b"\x01\x01", b"\x0b\x10\x02\x1a\x02\x08\x01\x0c",
+             b"\x0a\xc0\xbb\x03" + b"\x22\x00" * 28_384]
 
 
 @pytest.mark.parametrize("kind", ["json", "proto"])
@@ -278,7 +281,7 @@ async def test_a_reason_and_a_role_are_required(quick, form):
         assert (answer.code, answer.field) == (INVALID_ARGUMENT, "addMember.role")
 
 
-@pytest.mark.parametrize("command_id", ["", "1", "not-a-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a" * 500])
+@pytest.mark.parametrize("command_id", ["", "1", "not-a-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a" * 500, "a" + "\u00e4" * 100])
 async def test_command_ids(quick, form, command_id):
     async with await Client.connect(quick, "rosa", form) as rosa:
         await rosa.send({"command": {"commandId": command_id, "patientId": "rosa", "viewRoster": {}}})

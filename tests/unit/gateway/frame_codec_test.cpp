@@ -101,6 +101,7 @@ TEST(decoding, an_unknown_field_or_enum_value_names_its_place_and_the_command) {
 }
 
 TEST(decoding, no_bytes_do_harm) {
+  quiet_protobuf();
   std::mt19937_64 random(20261123);
   const auto good = binary(cursor_frame());
   for (int i = 0; i < 20'000; ++i) {

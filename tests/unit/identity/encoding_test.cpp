@@ -57,6 +57,8 @@ TEST(strict_json, refuses_with_the_reason) {
                                                     {"{\"a\":1,}", json_fault::malformed},
                                                     {"{\"a\":\"\xC0\xAF\"}", json_fault::malformed},
                                                     {std::string("{\"a\":\"\0\"}", 9), json_fault::malformed},
+                                                    {R"({"a":1e999})", json_fault::malformed},
+                                                    {R"({"a":0e999})", json_fault::malformed},
                                                     {"[]", json_fault::not_an_object},
                                                     {"1", json_fault::not_an_object},
                                                     {R"({"a":1,"a":1})", json_fault::repeated_name},

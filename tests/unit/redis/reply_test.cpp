@@ -52,6 +52,14 @@ TEST(reply_reader, reads_every_kind_byte_by_byte) {
   EXPECT_EQ(got[7].kind(), reply_kind::array);
 }
 
+TEST(reply_reader, attack_37_the_longest_line_is_read_and_a_longer_one_is_not_however_they_are_cut) {
+  const reply_limits limits{4096, 256, 512};
+  for (std::size_t piece = 1; piece <= 600; ++piece) {
+    EXPECT_FALSE(feed_all("+" + std::string(512, 'a') + "\r\n", piece, limits)) << piece;
+    EXPECT_EQ(feed_all("+" + std::string(513, 'a') + "\r\n", piece, limits), errc::reply_too_large) << piece;
+  }
+}
+
 TEST(reply_reader, accessors_of_another_kind_answer_nothing) {
   const reply number(std::int64_t{5});
   EXPECT_EQ(number.text(), "");
