@@ -584,9 +584,33 @@ void session::follow(const std::shared_ptr<coordination::record_host>& host) {
     return;
   }
   if (phase_ != phase::open) return;
+  boost::asio::co_spawn(hub_.executor(), prepare_following(shared_from_this(), host), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+/// Whoever comes back to a team has read there before.
+boost::asio::awaitable<void> session::prepare_following([[maybe_unused]] std::shared_ptr<session> self,
+                                                        std::shared_ptr<coordination::record_host> host) {
+  std::vector<store::record_key> record{host->key()};
+  auto cursors = co_await hub_.store().cursors_of(person_, std::move(record));
+  if (!cursors) {
+    runtime::log_error("session_not_opened", {{"session", id_}, {"person", person_}, {"error", cursors.error()}});
+    end(v1::CLOSE_CODE_INTERNAL);
+    co_return;
+  }
+  host->when_settled([self, host, loaded = std::move(*cursors)](boost::system::error_code failed) {
+    if (!failed) self->start_following(host, loaded);
+  });
+}
+
+void session::start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors) {
+  if (phase_ != phase::open || find_attachment(host->patient_id())) return;
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
   if (streams.empty()) return;
+  for (const auto& one : cursors) loaded_cursors_[{one.record, one.stream}] = one;
   attachment& at = *make_attachment(host);
+  loaded_cursors_.clear();
   gain(at, streams);
   hub_.tell_presence(*this, at);
   hub_.tell_receipts(*this, at);

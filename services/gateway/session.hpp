@@ -112,6 +112,8 @@ class session : public std::enable_shared_from_this<session> {
   void renew(const v1::Hello& hello, const identity::principal& who);
   boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
   boost::asio::awaitable<void> finish_opening(std::shared_ptr<session> self);
+  boost::asio::awaitable<void> prepare_following(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host);
+  void start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors);
   void attach(std::shared_ptr<coordination::record_host> host);
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);

@@ -61,3 +61,23 @@ async def test_attack_18_receipts_of_staff_who_left_do_not_reach_the_patient(war
         assert not pat.receipts and not again.receipts
     for one in (rao, phil, pat):
         await one.close()
+
+
+async def test_whoever_comes_back_to_a_team_finds_what_they_have_read(ward, form):
+    rao, phil = await Client.connect(ward, "rao", form), await Client.connect(ward, "phil", form)
+    for number in range(3):
+        said = await rao.post("pat", "clinical", f"Before the leave {number}")
+    await phil.has("pat", "clinical", said.seq)
+    await phil.cursor("pat", "clinical", received=said.seq, displayed=said.seq, read=said.seq)
+    await phil.until(lambda: phil.cursors)
+    version = int((await rao.roster("pat"))["rosterVersion"])
+    assert (await rao.command("pat", {"endMember": {"expectedRosterVersion": str(version), "personId": "phil", "role": "ROLE_PHARMACIST", "reason": "on leave"}})).ok
+    await phil.until(lambda: len(phil.revoked) == 3)
+    assert (await rao.post("pat", "clinical", "During the leave")).ok
+    assert (await rao.command("pat", {"addMember": {"expectedRosterVersion": str(version + 1), "personId": "phil", "role": "ROLE_PHARMACIST"}})).ok
+    await phil.until(lambda: len(phil.gained) == 3)
+    clinical = next(one for one in phil.gained if one["stream"] == "STREAM_CLINICAL")
+    assert (int(clinical["read"]), int(clinical["unread"]), int(clinical["head"])) == (said.seq, 1, said.seq + 1)
+    await phil.until(lambda: len(phil.texts("pat", "clinical")) == 4)
+    for one in (rao, phil):
+        await one.close()
