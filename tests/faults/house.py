@@ -57,6 +57,11 @@ class Process:
             self._ended = True
             self._news.notify_all()
 
+    def lines(self, text):
+        """All lines until now that hold this text."""
+        with self._news:
+            return [line for line in self._lines if text in line]
+
     def last_lines(self):
         with self._news:
             return "".join(self._lines[-20:])
@@ -215,13 +220,18 @@ class House:
         self.redis.send(signal.SIGCONT)
         self.redis.end(signal.SIGKILL)
 
-    def flush_redis(self):
+    def ask_redis(self, *words, password=None):
+        """The first line of Redis' answer to one command."""
         def encoded(*words):
-            return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+            return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
 
         with socket.create_connection(("127.0.0.1", self.redis_port), 5) as to, to.makefile("rb") as answers:
-            to.sendall(encoded("AUTH", "careteam", self.password) + encoded("FLUSHALL"))
-            assert [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+OK\r\n"]
+            to.sendall(encoded("AUTH", "careteam", password or self.password) + encoded(*words))
+            assert answers.readline() == b"+OK\r\n"
+            return answers.readline().decode().rstrip()
+
+    def flush_redis(self):
+        assert self.ask_redis("FLUSHALL") == "+OK"
 
     def close(self):
         for process in (self.server, self.redis):
