@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "careteam/commands.hpp"
+#include "runtime/shutdown.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace careteam {
@@ -18,6 +19,7 @@ std::optional<runtime::config> read_config(const std::filesystem::path& file) {
 
 int main(int argc, char** argv) {
   using namespace careteam;
+  runtime::forbid_core_dumps();
   CLI::App app{"The messaging backend of a patient's care team.", "careteam"};
   app.require_subcommand(1);
   app.set_version_flag("--version", CARETEAM_VERSION);

@@ -95,9 +95,15 @@ void session::on_written() {
 void session::on_deadline() {
   if (phase_ == phase::waiting_for_hello) {
     end(v1::CLOSE_CODE_HELLO_TIMEOUT);
-  } else if (phase_ != phase::ended && hub_.now() >= expires_) {
+  } else if (phase_ != phase::ended && std::chrono::steady_clock::now() >= deadline_) {
     end(v1::CLOSE_CODE_UNAUTHENTICATED);
   }
+}
+
+// What is left of the token's time passes as time does, whatever the time of day is set to meanwhile.
+void session::watch_expiry() {
+  deadline_ = std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now());
+  hub_.watch(deadline_, weak_from_this());
 }
 
 void session::drain(std::chrono::milliseconds reconnect_after) {
@@ -158,7 +164,7 @@ void session::on_hello(v1::Hello hello) {
     return;
   }
   phase_ = phase::opening;
-  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  watch_expiry();
   boost::asio::co_spawn(hub_.executor(), open(shared_from_this(), std::move(hello)), [](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
   });
@@ -173,7 +179,7 @@ void session::renew(const v1::Hello& hello, const identity::principal& who) {
   issued_ = who.issued_at;
   expires_ = who.expires_at;
   acting_role_ = hello.acting_role();
-  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  watch_expiry();
   v1::Welcome renewed;
   renewed.set_session_id(id_);
   renewed.set_person_id(person_);

@@ -110,6 +110,7 @@ class session : public std::enable_shared_from_this<session> {
 
   void on_hello(v1::Hello hello);
   void renew(const v1::Hello& hello, const identity::principal& who);
+  void watch_expiry();
   boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
   boost::asio::awaitable<void> finish_opening(std::shared_ptr<session> self);
   boost::asio::awaitable<void> prepare_following(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host);
@@ -151,6 +152,7 @@ class session : public std::enable_shared_from_this<session> {
   std::string id_, person_, device_;
   v1::Role acting_role_ = v1::ROLE_UNSPECIFIED;
   std::chrono::system_clock::time_point opened_at_{}, issued_{}, expires_{};
+  std::chrono::steady_clock::time_point deadline_{};  ///< When the token's time is over.
   std::vector<std::unique_ptr<attachment>> attachments_;
   std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
   bool epoch_matches_ = true;
