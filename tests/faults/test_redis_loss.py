@@ -20,7 +20,7 @@ POSTS = 10  # Beside what the crowd does.
 STEADY = "social-0"  # Not in the crowd: is there all the time.
 VISITOR = "visitor-0"  # Neither: comes and goes when a test says so.
 # One heartbeat of the others is waited for after Redis was wiped: short, so that the tests are.
-FAST = {"redis.presence_lease_ms": 3000, "redis.presence_refresh_ms": 500}
+FAST = {"redis.presence_lease_ms": 4000, "redis.presence_refresh_ms": 1000}
 LONGEST_LOG = 3  # Lines about one misfortune: what happened, and why it lasts; it may be found out in two ways.
 UNKNOWN, OFFLINE, ONLINE = PresenceState.STATE_UNKNOWN, PresenceState.STATE_OFFLINE, PresenceState.STATE_ONLINE
 
