@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <random>
 
 namespace careteam::gateway {
 namespace {
@@ -19,6 +20,12 @@ bool header_fits(const http_request& request) {
   const auto long_line = [](const auto& field) { return field.name_string().size() + field.value().size() > max_header_line_bytes; };
   return std::distance(request.begin(), request.end()) <= static_cast<std::ptrdiff_t>(max_header_fields) &&
          std::none_of(request.begin(), request.end(), long_line) && request.target().size() <= max_header_line_bytes;
+}
+
+// Different for each, so that those who are sent away do not come back together.
+std::string some_seconds() {
+  static std::minstd_rand random(std::random_device{}());
+  return std::to_string(std::uniform_int_distribution<int>(2, 10)(random));
 }
 
 }  // namespace
@@ -70,13 +77,13 @@ http_answer bad_request_answer(bool too_large) {
 
 http_answer too_many_from_there_answer() {
   auto made = answer(http::status::too_many_requests, "as many connections from this address as this server takes; try again later");
-  made.set(http::field::retry_after, "5");
+  made.set(http::field::retry_after, some_seconds());
   return made;
 }
 
 http_answer too_many_answer() {
   auto made = answer(http::status::service_unavailable, "as many connections as this server takes; try again later");
-  made.set(http::field::retry_after, "5");
+  made.set(http::field::retry_after, some_seconds());
   return made;
 }
 
