@@ -268,8 +268,7 @@ presence::step presence::refresh() {
   const bool lease_gone = (*answer)[0].is_nil();
   const bool people_gone = !published_.empty() && (*answer)[1].integer() == 0;
   if (!lease_gone && !people_gone) co_return error_code{};
-  log(severity::warning, "presence was wiped in Redis; announcing anew");
-  const error_code failed = co_await announce();
+  const error_code failed = co_await announce_after_wipe();
   co_return failed;
 }
 
@@ -313,7 +312,13 @@ presence::step presence::publish_changes() {
   }
   ++counters_.messages_sent;
   if (!answer->front().is_nil()) co_return error_code{};
-  const error_code failed = co_await announce();  // Wiped: what was just added is not the whole.
+  const error_code failed = co_await announce_after_wipe();  // What was just added is not the whole.
+  co_return failed;
+}
+
+presence::step presence::announce_after_wipe() {
+  log(severity::warning, "presence was wiped in Redis; announcing anew");
+  const error_code failed = co_await announce();
   co_return failed;
 }
 

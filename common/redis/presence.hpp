@@ -83,6 +83,7 @@ class presence {
   bool reachable() const;
   step synchronise();
   step announce();
+  step announce_after_wipe();
   step read_all();
   step read_gateway(std::string id, clock::time_point alive_until);
   step refresh();

@@ -12,10 +12,39 @@ class clock {
   [[nodiscard]] virtual std::chrono::system_clock::time_point now() const = 0;
 };
 
-/// The machine's time.
+/// How the machine's time of day is followed while somebody sets it. Pure: both times come from outside.
+///
+/// A step back of at most `longest_standstill` is waited out: time stands still until the machine's has caught up, so that what was just
+/// decided (a membership that begins now, a token that is void from now on) holds. A larger one was meant: it is followed, like every step
+/// ahead.
+class followed_time {
+ public:
+  using wall_time = std::chrono::system_clock::time_point;
+  using steady_time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::seconds longest_standstill{60};
+  static constexpr std::chrono::seconds least_step{1};  ///< Smaller ones are drift, or this process was not running.
+
+  /// The time to go by. `step`: by how much the machine's time was set since the last call; zero where it just passed.
+  struct reading {
+    wall_time time;
+    std::chrono::milliseconds step{0};
+  };
+  reading follow(wall_time wall, steady_time steady);
+
+ private:
+  bool started_ = false;
+  wall_time told_{};
+  wall_time wall_{};
+  steady_time steady_{};
+};
+
+/// The machine's time, as followed_time follows it; one log line tells of each step. One thread.
 class system_clock final : public clock {
  public:
-  [[nodiscard]] std::chrono::system_clock::time_point now() const override { return std::chrono::system_clock::now(); }
+  [[nodiscard]] std::chrono::system_clock::time_point now() const override;
+
+ private:
+  mutable followed_time following_;
 };
 
 /// A clock that moves only when told to, for tests.

@@ -1,5 +1,8 @@
 #include "runtime/shutdown.hpp"
 
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
 #include <csignal>
 #include <utility>
 
@@ -24,6 +27,12 @@ void shutdown_signals::cancel() {
 
 void ignore_broken_pipes() noexcept {
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+void forbid_core_dumps() noexcept {
+  constexpr rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);  // The limit alone does not hold for a core pattern that is a pipe.
 }
 
 }  // namespace careteam::runtime

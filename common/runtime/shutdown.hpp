@@ -1,4 +1,4 @@
-// How a process hears that it should stop.
+// How a process hears that it should stop, and what it leaves behind when it does not stop in order.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,5 +23,9 @@ class shutdown_signals {
 
 /// A peer (or the reader of stderr) that went away is an error of the write, not the end of the process.
 void ignore_broken_pipes() noexcept;
+
+/// A core dump would hold patients' text and tokens: none is written, also where the kernel pipes it to a program, and nobody but root
+/// attaches to the process or reads its memory.
+void forbid_core_dumps() noexcept;
 
 }  // namespace careteam::runtime

@@ -4,6 +4,7 @@
 
 #include "careteam/bench_command.hpp"
 #include "careteam/commands.hpp"
+#include "runtime/shutdown.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace careteam {
@@ -19,6 +20,7 @@ std::optional<runtime::config> read_config(const std::filesystem::path& file) {
 
 int main(int argc, char** argv) {
   using namespace careteam;
+  runtime::forbid_core_dumps();
   CLI::App app{"The messaging backend of a patient's care team.", "careteam"};
   app.require_subcommand(1);
   app.set_version_flag("--version", CARETEAM_VERSION);

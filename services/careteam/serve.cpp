@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
@@ -72,7 +73,35 @@ void log_redis(redis::severity severity, std::string_view text) {
   }
 }
 
-redis::client_options redis_options(const runtime::config& settings, std::string name) {
+/// The connections for commands and for channels lose the same Redis: what both say within a moment is one line.
+class redis_log {
+ public:
+  redis::log_sink of(int connection) {
+    return [this, connection](redis::severity severity, std::string_view text) { say(connection, severity, text); };
+  }
+
+ private:
+  static constexpr auto one_moment = std::chrono::seconds(3);  // They come back after pauses of different length.
+  struct line {
+    int connection = 0;
+    std::chrono::steady_clock::time_point at;
+  };
+
+  void say(int connection, redis::severity severity, std::string_view text) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto [last, first] = said_.try_emplace(std::string(text), line{connection, now});
+    if (!first && last->second.connection != connection && now - last->second.at < one_moment) {
+      said_.erase(last);  // Both have said it.
+      return;
+    }
+    last->second = {connection, now};
+    log_redis(severity, text);
+  }
+
+  std::map<std::string, line, std::less<>> said_;  ///< The texts are the reasons that there are: a few dozen.
+};
+
+redis::client_options redis_options(const runtime::config& settings, std::string name, redis::log_sink log) {
   redis::client_options options;
   if (const auto* tcp = std::get_if<runtime::tcp_address>(&settings.redis.endpoint))
     options.where = redis::tcp_address{tcp->host, tcp->port};
@@ -81,7 +110,7 @@ redis::client_options redis_options(const runtime::config& settings, std::string
   options.user = settings.redis.username;
   options.password = read_secret(settings.redis.password_file);
   options.name = std::move(name);
-  options.log = log_redis;
+  options.log = std::move(log);
   return options;
 }
 
@@ -90,8 +119,8 @@ class redis_presence {
  public:
   redis_presence(asio::any_io_executor executor, const runtime::config& settings, gateway::hub& hub)
       : executor_(executor),
-        commands_(executor, redis_options(settings, "careteam-commands")),
-        channels_(executor, redis_options(settings, "careteam-channels")),
+        commands_(executor, redis_options(settings, "careteam-commands", log_.of(1))),
+        channels_(executor, redis_options(settings, "careteam-channels", log_.of(2))),
         presence_(executor, commands_, channels_, presence_options(settings),
                   {[&hub](const std::string& person, redis::presence_state state) { hub.presence_changed(person, told(state)); },
                    [&hub] { hub.presence_reset(); }, [&hub] { hub.presence_reset(); }}) {
@@ -148,6 +177,7 @@ class redis_presence {
     return options;
   }
   asio::any_io_executor executor_;
+  redis_log log_;
   redis::client commands_;
   redis::subscriber channels_;
   redis::presence presence_;

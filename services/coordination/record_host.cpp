@@ -224,8 +224,8 @@ asio::awaitable<error_code> record_host::catch_up_listeners() {
     }
   }
   if (environment_.listener && !batches.empty()) {
-    environment_.listener->committed(*this, batches);
     environment_.listener->audience_changed(*this);
+    environment_.listener->committed(*this, batches);
   }
   co_return error_code{};
 }
@@ -511,11 +511,12 @@ void record_host::finish(batch& work, const store::committed& done) {
     }
   }
   if (environment_.listener) {
-    if (!work.order.empty()) environment_.listener->committed(*this, work.order);
+    // First who may read: nobody is to be handed what was decided after they had left. Whoever joined catches up to here.
     if (!work.audience_changes.empty()) {
       arm_boundary();
       environment_.listener->audience_changed(*this);
     }
+    if (!work.order.empty()) environment_.listener->committed(*this, work.order);
   }
   for (auto& entries : work.notes) {
     entries.done(state_.exists() ? error_code{} : make_error_code(store::errc::unavailable));

@@ -13,6 +13,11 @@ namespace {
 constexpr auto longest_gathering = std::chrono::milliseconds(100);  // What a write may wait for more to come while the server is busy.
 constexpr auto receipt_gathering = std::chrono::seconds(1);         // Receipts tell how far people have come, not each step.
 
+/// Patients and caregivers hear of each other's receipts only; whoever has left may have been staff.
+bool only_for_staff(const coordination::record_host& host, std::string_view person, care::instant t) {
+  return care::is_staff(host.state().team, person, t) || !host.state().team.on_team(person, t);
+}
+
 }  // namespace
 
 gateway_metrics gateway_metrics::in(runtime::metrics_registry& registry) {
@@ -110,6 +115,7 @@ void hub::cursors_moved(const std::vector<store::cursor>& cursors, const std::ve
           attachment* at = one->find_attachment(patient);
           if (!at || !at->stream(stream).readable) continue;
           at->cursors[static_cast<std::size_t>(stream)] = cursor;
+          if (!one->opened()) continue;  // Welcome is going to tell it, and comes first.
           const auto access = one->access(*at, stream);
           v1::CursorState state;
           state.set_patient_id(patient);
@@ -154,9 +160,10 @@ void hub::flush_receipts() {
       told.set_person_id(person);
       told.set_received(receipt.received);
       told.set_displayed(receipt.displayed);
-      const bool about_staff = care::is_staff(host->state().team, person, t);
+      const bool for_staff = only_for_staff(*host, person, t);
       for (attachment* one : at->second.attachments) {
-        if (one->owner->person() == person || !one->stream(stream).readable || (about_staff && !one->staff)) continue;
+        if (!one->owner->opened() || one->owner->person() == person || !one->stream(stream).readable || (for_staff && !one->staff))
+          continue;
         one->owner->send(v1::ServerFrame::kReceiptsFieldNumber, told);
       }
     }
@@ -170,7 +177,7 @@ void hub::tell_receipts(session& one, const attachment& at) {
   for (const auto& [whose, receipt] : room->second.receipts) {
     const auto& [stream, person] = whose;
     if (person == one.person() || !at.stream(stream).readable) continue;
-    if (!at.staff && care::is_staff(at.host->state().team, person, t)) continue;
+    if (!at.staff && only_for_staff(*at.host, person, t)) continue;
     v1::Receipt told;
     told.set_patient_id(at.host->patient_id());
     told.set_stream(stream);

@@ -95,9 +95,15 @@ void session::on_written() {
 void session::on_deadline() {
   if (phase_ == phase::waiting_for_hello) {
     end(v1::CLOSE_CODE_HELLO_TIMEOUT);
-  } else if (phase_ != phase::ended && hub_.now() >= expires_) {
+  } else if (phase_ != phase::ended && std::chrono::steady_clock::now() >= deadline_) {
     end(v1::CLOSE_CODE_UNAUTHENTICATED);
   }
+}
+
+// What is left of the token's time passes as time does, whatever the time of day is set to meanwhile.
+void session::watch_expiry() {
+  deadline_ = std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now());
+  hub_.watch(deadline_, weak_from_this());
 }
 
 void session::drain(std::chrono::milliseconds reconnect_after) {
@@ -159,7 +165,7 @@ void session::on_hello(v1::Hello hello) {
     return;
   }
   phase_ = phase::opening;
-  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  watch_expiry();
   boost::asio::co_spawn(hub_.executor(), open(shared_from_this(), std::move(hello)), [](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
   });
@@ -182,7 +188,7 @@ void session::renew(const v1::Hello& hello, const identity::principal& who) {
   issued_ = who.issued_at;
   expires_ = who.expires_at;
   acting_role_ = hello.acting_role();
-  hub_.watch(std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(expires_ - hub_.now()), weak_from_this());
+  watch_expiry();
   v1::Welcome renewed;
   renewed.set_session_id(id_);
   renewed.set_person_id(person_);
@@ -605,9 +611,33 @@ void session::follow(const std::shared_ptr<coordination::record_host>& host) {
     return;
   }
   if (phase_ != phase::open) return;
+  boost::asio::co_spawn(hub_.executor(), prepare_following(shared_from_this(), host), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+/// Whoever comes back to a team has read there before.
+boost::asio::awaitable<void> session::prepare_following([[maybe_unused]] std::shared_ptr<session> self,
+                                                        std::shared_ptr<coordination::record_host> host) {
+  std::vector<store::record_key> record{host->key()};
+  auto cursors = co_await hub_.store().cursors_of(person_, std::move(record));
+  if (!cursors) {
+    runtime::log_error("session_not_opened", {{"session", id_}, {"person", person_}, {"error", cursors.error()}});
+    end(v1::CLOSE_CODE_INTERNAL);
+    co_return;
+  }
+  host->when_settled([self, host, loaded = std::move(*cursors)](boost::system::error_code failed) {
+    if (!failed) self->start_following(host, loaded);
+  });
+}
+
+void session::start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors) {
+  if (phase_ != phase::open || find_attachment(host->patient_id())) return;
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
   if (streams.empty()) return;
+  for (const auto& one : cursors) loaded_cursors_[{one.record, one.stream}] = one;
   attachment& at = *make_attachment(host);
+  loaded_cursors_.clear();
   gain(at, streams);
   read_when_audited(at, streams, {});
   hub_.tell_presence(*this, at);

@@ -114,8 +114,11 @@ class session : public std::enable_shared_from_this<session> {
   void on_hello(v1::Hello hello);
   void refuse_token(std::string_view reason);
   void renew(const v1::Hello& hello, const identity::principal& who);
+  void watch_expiry();
   boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
   boost::asio::awaitable<void> finish_opening(std::shared_ptr<session> self);
+  boost::asio::awaitable<void> prepare_following(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host);
+  void start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors);
   void attach(std::shared_ptr<coordination::record_host> host);
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);
@@ -154,6 +157,7 @@ class session : public std::enable_shared_from_this<session> {
   std::string id_, person_, device_;
   v1::Role acting_role_ = v1::ROLE_UNSPECIFIED;
   std::chrono::system_clock::time_point opened_at_{}, issued_{}, expires_{};
+  std::chrono::steady_clock::time_point deadline_{};  ///< When the token's time is over.
   std::vector<std::unique_ptr<attachment>> attachments_;
   std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
   bool epoch_matches_ = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <random>
 
 namespace careteam::gateway {
 namespace {
@@ -30,6 +31,12 @@ std::string_view trimmed(std::string_view text) {
   const auto from = std::min(text.find_first_not_of(" \t"), text.size());
   const auto to = text.find_last_not_of(" \t");
   return to == std::string_view::npos ? std::string_view() : text.substr(from, to + 1 - from);
+}
+
+// Different for each, so that those who are sent away do not come back together.
+std::string some_seconds() {
+  static std::minstd_rand random(std::random_device{}());
+  return std::to_string(std::uniform_int_distribution<int>(2, 10)(random));
 }
 
 }  // namespace
@@ -103,7 +110,7 @@ http_answer bad_request_answer(bool too_large) {
 
 http_answer too_many_from_there_answer() {
   auto made = answer(http::status::too_many_requests, "as many connections from this address as this server takes; try again later");
-  made.set(http::field::retry_after, "5");
+  made.set(http::field::retry_after, some_seconds());
   return made;
 }
 
@@ -115,7 +122,7 @@ http_answer too_many_refused_tokens_answer(std::chrono::milliseconds wait) {
 
 http_answer too_many_answer() {
   auto made = answer(http::status::service_unavailable, "as many connections as this server takes; try again later");
-  made.set(http::field::retry_after, "5");
+  made.set(http::field::retry_after, some_seconds());
   return made;
 }
 

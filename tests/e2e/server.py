@@ -13,6 +13,7 @@ import pathlib
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -31,6 +32,8 @@ STOP_SECONDS = 15
 issued_tokens = set()  # Every token that was made; none of them may be in a log.
 captured_logs = []  # The standard error of every process of every server that has ended.
 captured_metrics = []  # The metrics page of every server just before it ended.
+captured_pages = []  # Its readiness, with details.
+captured_redis = []  # Everything that its Redis held, and what Redis itself wrote down.
 
 _session = None
 
@@ -49,6 +52,11 @@ def session_folder():
 
 def binary():
     return session_folder() / "careteam"
+
+
+def sanitized():
+    """Whether the binary runs under AddressSanitizer, which keeps freed memory: its size says nothing then."""
+    return b"__asan_init" in binary().read_bytes()
 
 
 def make_key(key, jwks, kid=KEY_ID):
@@ -126,6 +134,7 @@ class Redis:
         (self.folder / "redis.conf").write_text(
             f"port 0\nunixsocket {self.socket}\nsave \"\"\nappendonly no\ndir {self.folder}\naclfile {self.folder}/redis.acl\n")
         self.process = None
+        self.said = []  # Its log, in bytes.
 
     @property
     def endpoint(self):
@@ -135,16 +144,12 @@ class Redis:
         self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(["redis-server", self.folder / "redis.conf"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for line in self.process.stdout:
+            self.said.append(line)
             if b"ready to accept connections" in line.lower():
                 break
         else:
             raise RuntimeError("redis-server ended at once")
-        threading.Thread(target=self._read_on, args=(self.process.stdout,), daemon=True).start()
-
-    @staticmethod
-    def _read_on(out):
-        for _ in out:
-            pass
+        threading.Thread(target=self.said.extend, args=(self.process.stdout,), daemon=True).start()
 
     def kill9(self):
         self._signal_and_wait(signal.SIGKILL)
@@ -164,6 +169,45 @@ class Redis:
 
     def cont(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def connect(self):
+        """A connection that has logged in: a file of RESP, both ways."""
+        one = socket.socket(socket.AF_UNIX)
+        one.settimeout(10)
+        one.connect(str(self.socket))
+        both = one.makefile("rwb")
+        one.close()  # The file keeps it.
+        assert self.ask(both, "AUTH", self.user, self.password) == b"OK"
+        return both
+
+    @staticmethod
+    def ask(connection, *words):
+        """The answer to one command, in bytes, numbers and lists. Words are texts or bytes: any of them."""
+        octets = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        connection.write(b"*%d\r\n" % len(octets) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one) for one in octets))
+        connection.flush()
+        return Redis.answer(connection)
+
+    @staticmethod
+    def answer(connection):
+        kind, rest = (line := connection.readline())[:1], line[1:-2]
+        if kind == b"*":
+            return [Redis.answer(connection) for _ in range(int(rest))]
+        if kind == b"$":
+            return None if rest == b"-1" else connection.read(int(rest) + 2)[:-2]
+        return int(rest) if kind == b":" else rest
+
+    def contents(self):
+        """All keys and values that it holds now, as one piece of bytes."""
+        reading = {b"string": ("GET",), b"set": ("SMEMBERS",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"list": ("LRANGE", 0, -1)}
+        found = []
+        with self.connect() as connection:
+            for key in self.ask(connection, "KEYS", "*"):
+                verb, *range_of = reading[self.ask(connection, "TYPE", key)]
+                value = self.ask(connection, verb, key, *range_of)
+                found += [key, *(value if isinstance(value, list) else [value or b""])]
+            found += self.ask(connection, "PUBSUB", "CHANNELS")
+        return b"\n".join(found)
 
     def cli(self, *words):
         """The answer of one command, as redis-cli prints it."""
@@ -246,6 +290,11 @@ class Server:
                 ready.set()
         ready.set()
 
+    def memory(self, field):
+        """VmRSS or VmHWM (the most until now) of the process, in bytes."""
+        with open(f"/proc/{self.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field + ":"))
+
     @property
     def pid(self):
         return self.process.pid
@@ -301,7 +350,9 @@ class Server:
                 self.kill9()
         captured_logs.append(self.log_text())
         if self.redis:
+            self._keep_redis()
             self.redis.end()
+            captured_redis.append(b"".join(self.redis.said))
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
@@ -313,8 +364,14 @@ class Server:
     def _keep_metrics(self):
         try:
             captured_metrics.append(self.admin("/metrics")[1])
+            captured_pages.append(self.admin("/readyz?verbose")[1])
         except OSError:
             pass
+
+    def _keep_redis(self):
+        if self.redis.process and self.redis.process.poll() is None:
+            self.redis.cont()
+            captured_redis.append(self.redis.contents())
 
     # --- what it says ---
 
@@ -350,6 +407,7 @@ class Server:
     def tool(self, *words, timeout=60, **options):
         """Runs `careteam WORDS`; returns the finished process (text output). Does not check the exit code. The options are subprocess's."""
         done = subprocess.run([binary(), *map(str, words)], capture_output=True, text=True, timeout=timeout, **options)
+        captured_logs.append(done.stdout if words[0] != "token" else "")
         self._lines.append(done.stderr if done.stderr.endswith("\n") or not done.stderr else done.stderr + "\n")
         return done
 

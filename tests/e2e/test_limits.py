@@ -45,7 +45,7 @@ async def test_attack_31_a_flood_of_commands_is_refused_and_nothing_acknowledged
 async def test_attack_31_connections_of_one_address(ward, form):
     people = [await Client.connect(ward, "nina", form, device=f"d-{number}") for number in range(6)]
     got = await http_upgrade(ward.port, protocol=f"careteam.v1.{form}")
-    assert got.status == 429 and got.headers.get("retry-after") == "5"
+    assert got.status == 429 and 2 <= int(got.headers["retry-after"]) <= 10
     assert (await people[0].post("pat", "clinical", "Nobody else notices")).ok
     await people.pop().close()
     end = asyncio.get_running_loop().time() + 5

@@ -18,7 +18,7 @@ sys.path.insert(0, _generated.name)
 from careteam.v1 import entries_pb2, wire_pb2  # noqa: E402
 
 ClientFrame = wire_pb2.ClientFrame
-Entry = entries_pb2.Entry
+Entry, ServerFrame = entries_pb2.Entry, wire_pb2.ServerFrame
 Welcome, Committed, Refused, Reset, PresenceState = (
     getattr(wire_pb2, name) for name in ("Welcome", "Committed", "Refused", "Reset", "PresenceState"))
 SHARED, CLINICAL, SUPPORT, AUDIT = 1, 2, 3, 4

@@ -52,9 +52,10 @@ def reader_of(house, person, seed):
 
 
 class Crowd:
-    """Runs in processes of its own, so that a test can disturb the server meanwhile. `cuts`: in all; None: until settle() is called."""
+    """Runs in processes of its own, so that a test can disturb the server meanwhile. `cuts`: in all; None: until settle() is called.
+    `kind`: the class of its devices."""
 
-    def __init__(self, house, members, seed, cuts=None, processes=2, longest_life=0.25, pace=0.3):
+    def __init__(self, house, members, seed, cuts=None, processes=2, longest_life=0.25, pace=0.3, kind=Device):
         self._house, self._seed = house, seed
         self._stop = _fork.Event()
         self._workers = []
@@ -62,7 +63,8 @@ class Crowd:
         for number in range(processes):
             ours, theirs = _fork.Pipe()
             part = members[number::processes]
-            worker = _fork.Process(target=_work, args=(theirs, part, house.client_port, house.tokens, seed, each, self._stop, longest_life, pace))
+            devices = [kind(member, house.client_port, house.tokens[member.person], seed) for member in part]
+            worker = _fork.Process(target=_work, args=(theirs, devices, each, self._stop, longest_life, pace))
             worker.start()
             theirs.close()
             self._workers.append((worker, ours))
@@ -103,9 +105,8 @@ class Crowd:
                 worker.join()
 
 
-def _work(pipe, members, port, tokens, seed, cuts, stop, longest_life, pace):
+def _work(pipe, devices, cuts, stop, longest_life, pace):
     try:
-        devices = [Device(member, port, tokens[member.person], seed) for member in members]
         asyncio.run(_disturb(devices, cuts, stop, longest_life, pace))
         pipe.send(("settled", None))
         pipe.recv()

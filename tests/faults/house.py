@@ -22,6 +22,9 @@ START_SECONDS = 30
 END_SECONDS = 10  # SIGTERM must be obeyed within it.
 ISSUER, AUDIENCE = "https://faults.invalid", "careteam"
 
+captured = []       # What every process and tool of every house has said.
+issued_tokens = []  # None of them may be in it.
+
 
 def program():
     return os.environ.get("CARETEAM_BINARY") or str(ROOT / "build/release/services/careteam/careteam")
@@ -40,11 +43,12 @@ def free_ports(count):
 class Process:
     """A child whose lines are kept, so that one can wait for one of them instead of asking again and again."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, environment=None):
         self._news = threading.Condition()
         self._lines, self._ended = [], False
         self.started = time.monotonic()
-        self._child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       env={**os.environ, **(environment or {})})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -52,10 +56,16 @@ class Process:
         for line in self._child.stdout:
             with self._news:
                 self._lines.append(line.decode(errors="replace"))
+                captured.append(self._lines[-1])
                 self._news.notify_all()
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+    def lines(self, text):
+        """All lines until now that hold this text."""
+        with self._news:
+            return [line for line in self._lines if text in line]
 
     def last_lines(self):
         with self._news:
@@ -112,12 +122,13 @@ def resource_lines(rooms):
 
 class House:
     """A server with these rooms, not started, and its Redis, which is. `store_folder` puts the store elsewhere; settings as in
-    {"server.drain_ms": 100} come on top."""
+    {"server.drain_ms": 100} come on top; `environment` is the server's, beside the usual one."""
 
-    def __init__(self, rooms, settings=None, redis=True, store_folder=None):
+    def __init__(self, rooms, settings=None, redis=True, store_folder=None, environment=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="careteam-faults-"))
         self.store = pathlib.Path(store_folder or self.folder) / "store.db"
         self.server = self.redis = None
+        self.environment = environment
         self.client_port, self.admin_port, self.redis_port = free_ports(3)
         self.password = secrets.token_hex(16)
         (self.folder / "redis-password").write_text(self.password)
@@ -151,10 +162,12 @@ class House:
         issued = self.run("token", "--key", key, "--kid", "faults", "--issuer", ISSUER, "--audience", AUDIENCE, "--expires", 86400,
                           "--subjects-file", subjects)
         self.tokens = dict(line.split() for line in issued.stdout.splitlines())
+        issued_tokens.extend(self.tokens.values())
 
     def run(self, *arguments, expect=0):
         """A command of the product; any exit code but `expect` is an error."""
         done = subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, timeout=600)
+        captured.append(done.stderr if arguments[0] == "token" else done.stdout + done.stderr)
         assert done.returncode == expect, f"careteam {arguments[0]}: exit code {done.returncode}, not {expect}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done
 
@@ -162,7 +175,7 @@ class House:
 
     def launch(self):
         """Starts the server and does not wait for it; the moment of the start."""
-        self.server = Process(program(), "serve", "--config", str(self.config))
+        self.server = Process(program(), "serve", "--config", str(self.config), environment=self.environment)
         return self.server.started
 
     def start(self):
@@ -215,13 +228,18 @@ class House:
         self.redis.send(signal.SIGCONT)
         self.redis.end(signal.SIGKILL)
 
-    def flush_redis(self):
+    def ask_redis(self, *words, password=None):
+        """The first line of Redis' answer to one command."""
         def encoded(*words):
-            return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+            return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
 
         with socket.create_connection(("127.0.0.1", self.redis_port), 5) as to, to.makefile("rb") as answers:
-            to.sendall(encoded("AUTH", "careteam", self.password) + encoded("FLUSHALL"))
-            assert [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+OK\r\n"]
+            to.sendall(encoded("AUTH", "careteam", password or self.password) + encoded(*words))
+            assert answers.readline() == b"+OK\r\n"
+            return answers.readline().decode().rstrip()
+
+    def flush_redis(self):
+        assert self.ask_redis("FLUSHALL") == "+OK"
 
     def close(self):
         for process in (self.server, self.redis):

@@ -1,6 +1,7 @@
 """Redis carries presence and nothing else: whatever happens to it, no message is lost or repeated, and staff is told that presence is unknown."""
 import asyncio
 import contextlib
+import json
 import signal
 import time
 
@@ -17,6 +18,10 @@ UNKNOWN_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 POSTS = 10  # Beside what the crowd does.
 STEADY = "social-0"  # Not in the crowd: is there all the time.
+VISITOR = "visitor-0"  # Neither: comes and goes when a test says so.
+# One heartbeat of the others is waited for after Redis was wiped: short, so that the tests are.
+FAST = {"redis.presence_lease_ms": 4000, "redis.presence_refresh_ms": 1000}
+LONGEST_LOG = 3  # Lines about one misfortune: what happened, and why it lasts; it may be found out in two ways.
 UNKNOWN, OFFLINE, ONLINE = PresenceState.STATE_UNKNOWN, PresenceState.STATE_OFFLINE, PresenceState.STATE_ONLINE
 
 
@@ -74,19 +79,22 @@ class Trial:
 
     def __init__(self, houses, seed, **house):
         self.seed, self.rooms = seed, rooms_of(ROOMS)
-        self.house = houses(self.rooms, **house)
+        self.rooms["room-0"][VISITOR] = "social-worker"
+        self.house = houses(self.rooms, **{"settings": FAST} | house)
         self.house.start()
         members = [one for one in members_of(ROOMS) if one.person != STEADY]
         self.crowd = Crowd(self.house, members, seed, longest_life=0.5, pace=0.5)
 
-    def run(self, scenario, leaving=False):
-        """Runs `scenario(self)`, lets the crowd come to rest, and makes the account. `leaving`: wait, too, until somebody is seen to leave."""
+    def run(self, scenario, leaving=False, said=(), misfortunes=1):
+        """Runs `scenario(self)`, lets the crowd come to rest, and makes the account. `leaving`: wait, too, until somebody is seen to leave.
+        `said`: what the log tells about Redis, in this order, and nothing else but that the connection is there."""
         try:
             posted = asyncio.run(self._run(scenario, leaving))
             results = self.crowd.settle()
         finally:
             self.crowd.end()
         self.house.check_running()
+        self.check_log(said, misfortunes)
         totals = account(self.house, self.rooms, [*results, *posted], self.seed)
         print(dict(totals))
         assert totals["committed"] > POSTS * 2
@@ -108,6 +116,15 @@ class Trial:
             assert not one.faults, one.faults
         assert not self.patient.presence
         return self.posted
+
+    def check_log(self, said, misfortunes):
+        lines = [json.loads(line)["text"] for line in self.house.server.lines('"event":"redis"')]
+        print("\n".join(lines))
+        troubles = [line for line in lines if line != "connected to Redis"]
+        assert len(troubles) <= LONGEST_LOG * misfortunes and len(lines) <= 2 * LONGEST_LOG * misfortunes, lines
+        for text in said:
+            assert any(text in line for line in troubles), f"the log does not say {text!r}: {lines}"
+        assert said or not troubles, lines
 
     async def lost(self, name):
         """Presence is unknown for staff; messages go on."""
@@ -137,6 +154,7 @@ def long_connections(monkeypatch):
 
 
 def test_redis_is_killed(houses, seed):
+    """With the settings that are shipped: what is promised for them."""
     async def scenario(trial):
         await trial.known_again("start")
         trial.house.kill_redis()
@@ -144,10 +162,10 @@ def test_redis_is_killed(houses, seed):
         trial.house.start_redis()
         await trial.known_again("kill")
 
-    Trial(houses, seed).run(scenario)
+    Trial(houses, seed, settings={}).run(scenario, said=["lost the connection to Redis: the connection to Redis ended"])
 
 
-def test_redis_hangs(houses, seed):
+def test_redis_is_frozen_and_thawed(houses, seed):
     async def scenario(trial):
         await trial.known_again("start")
         trial.house.redis.send(signal.SIGSTOP)
@@ -155,7 +173,7 @@ def test_redis_hangs(houses, seed):
         trial.house.redis.send(signal.SIGCONT)
         await trial.known_again("stop")
 
-    Trial(houses, seed).run(scenario)
+    Trial(houses, seed).run(scenario, said=["lost the connection to Redis: Redis did not answer in time"])
 
 
 def test_redis_is_emptied(houses, seed):
@@ -169,7 +187,7 @@ def test_redis_is_emptied(houses, seed):
         await trial.known_again("flush")
 
     # What is remembered from before would show nobody leaving.
-    Trial(houses, seed).run(scenario, leaving=True)
+    Trial(houses, seed).run(scenario, leaving=True, said=["presence was wiped in Redis; announcing anew"])
 
 
 def test_redis_is_absent_at_the_start(houses, seed):
@@ -178,7 +196,18 @@ def test_redis_is_absent_at_the_start(houses, seed):
         trial.house.start_redis()
         await trial.known_again("absent")
 
-    Trial(houses, seed, redis=False).run(scenario)
+    Trial(houses, seed, redis=False).run(scenario, said=["cannot connect to Redis: Connection refused"])
+
+
+def test_redis_wants_another_password_at_the_start(houses, seed):
+    """And gets ours: by its ACL, without a restart of anything."""
+    async def scenario(trial):
+        trial.house.start_redis(password="another-password")
+        await trial.lost("password")
+        assert trial.house.ask_redis("ACL", "SETUSER", "careteam", f">{trial.house.password}", password="another-password") == "+OK"
+        await trial.known_again("password")
+
+    Trial(houses, seed, redis=False).run(scenario, said=["cannot connect to Redis: Redis refused the user or the password"])
 
 
 def test_redis_wants_another_password(houses, seed):
@@ -191,4 +220,61 @@ def test_redis_wants_another_password(houses, seed):
         trial.house.start_redis()
         await trial.known_again("password")
 
-    Trial(houses, seed).run(scenario)
+    Trial(houses, seed).run(scenario, said=["lost the connection", "Redis refused the user or the password"], misfortunes=2)
+
+
+def test_redis_takes_the_user_its_rights(houses, seed):
+    async def scenario(trial):
+        await trial.known_again("start")
+        assert trial.house.ask_redis("ACL", "SETUSER", "careteam", "-set") == "+OK"
+        await trial.lost("rights")
+        assert trial.house.ask_redis("ACL", "SETUSER", "careteam", "+@all") == "+OK"
+        await trial.known_again("rights")
+
+    Trial(houses, seed).run(scenario, said=["presence lost Redis: the Redis user may not do that"])
+
+
+def test_redis_comes_back_with_an_old_snapshot(houses, seed):
+    """Somebody who was there when the snapshot was taken, and is not any more, is not there."""
+    async def scenario(trial):
+        await trial.known_again("start")
+        visitor = Watcher(trial.house, VISITOR, "visiting", trial.seed)
+        async with connected(visitor):
+            await trial.staff.sees(VISITOR, ONLINE, KNOWN_AGAIN_SECONDS)
+            assert trial.house.ask_redis("SAVE") == "+OK"
+        await trial.staff.sees(VISITOR, OFFLINE, KNOWN_AGAIN_SECONDS)
+        trial.house.kill_redis()
+        await trial.lost("snapshot")
+        trial.house.start_redis()
+        await trial.known_again("snapshot")
+        await trial.staff.sees(VISITOR, OFFLINE, KNOWN_AGAIN_SECONDS)
+        newcomer = Watcher(trial.house, "nurse-0", "newcomer", trial.seed)
+        async with connected(newcomer):
+            await newcomer.sees(VISITOR, OFFLINE, KNOWN_AGAIN_SECONDS)
+
+    Trial(houses, seed).run(scenario, leaving=True, said=["lost the connection to Redis"])
+
+
+def test_redis_fails_over(houses, seed):
+    """The instance at the address becomes a replica that takes no writes, as a failover leaves it; then a new one stands at the address."""
+    async def scenario(trial):
+        await trial.known_again("start")
+        assert trial.house.ask_redis("REPLICAOF", "127.0.0.1", "1") == "+OK"
+        await trial.lost("read-only")
+        trial.house.kill_redis()
+        trial.house.start_redis()
+        await trial.known_again("new-instance")
+
+    Trial(houses, seed).run(scenario, leaving=True, said=["presence lost Redis: Redis cannot serve now"], misfortunes=2)
+
+
+def test_redis_fails_over_and_back(houses, seed):
+    """The same, and the replica is promoted again: no connection ends, so the server finds out by asking."""
+    async def scenario(trial):
+        await trial.known_again("start")
+        assert trial.house.ask_redis("REPLICAOF", "127.0.0.1", "1") == "+OK"
+        await trial.lost("read-only")
+        assert trial.house.ask_redis("REPLICAOF", "NO", "ONE") == "+OK"
+        await trial.known_again("promoted")
+
+    Trial(houses, seed).run(scenario, said=["presence lost Redis: Redis cannot serve now"])

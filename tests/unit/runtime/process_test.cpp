@@ -1,5 +1,7 @@
 // What a process needs around its work: secrets, a clock, the signal to stop.
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,6 +130,17 @@ TEST(shutdown, a_broken_pipe_is_an_error_of_the_write) {
   EXPECT_EQ(::write(ends[1], "x", 1), -1);
   EXPECT_EQ(errno, EPIPE);
   ::close(ends[1]);
+}
+
+bool leaves_no_core_dump() {
+  forbid_core_dumps();
+  rlimit limit{1, 1};
+  return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0 && limit.rlim_max == 0 && prctl(PR_GET_DUMPABLE) == 0;
+}
+
+TEST(process, attack_39_leaves_no_core_dump) {
+  // In a child: it cannot be taken back.
+  EXPECT_EXIT(_exit(leaves_no_core_dump() ? 0 : 1), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
