@@ -32,7 +32,7 @@ void check_ranges(const config& read) {
       require(value.find('\0') == std::string::npos, "a path has no zero byte");
     }
   }
-  require(read.server.allowed_origins.size() <= max_allowed_origins, "the origins are bounded");
+  require(read.server.allowed_origins.size() <= max_listed, "the origins are bounded");
   require(read.server.send_queue_bytes >= read.server.max_frame_bytes, "one frame fits into the queue");
   require(parse_tcp_address(to_text(read.server.listen)) == read.server.listen, "an address reads back as itself");
 }
