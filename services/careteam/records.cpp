@@ -1,4 +1,5 @@
 // `careteam import`, `enroll`, `verify`, `rebuild`, `backup`, `restore`: commands on the store.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,6 +21,8 @@ namespace careteam {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr int backup_niceness = 10;
 
 /// Runs one coroutine to its end.
 template <class Work>
@@ -300,6 +303,8 @@ int verify(const std::filesystem::path& config_file) {
 int backup(const std::filesystem::path& config_file, const std::filesystem::path& to) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
+  // The server that may run beside this comes first.
+  (void)setpriority(PRIO_PROCESS, 0, backup_niceness);
   const auto made = store::back_up_sqlite(settings->store.path.string(), to.string(), show_progress<mebibyte>("MiB copied"));
   std::cout << "copied: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
   return report_verification(to);
