@@ -5,16 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <thread>
 
 #include "store/sqlite_connection.hpp"
 
 namespace careteam::store {
 namespace {
 
-constexpr int pages_at_a_time = 256;
+constexpr int pages_at_a_time = 64;  // What a server's fsync may have to wait for.
 constexpr std::uint64_t page_bytes = 4096;
 
 [[noreturn]] void cannot_write(const std::string& path, int error) {
@@ -67,15 +69,45 @@ void require_nothing_at(const std::string& path) {
   }
 }
 
+/// Has the disk take what was copied so far. A server writes to the same disk: whatever piles up here is, at the end, one long wait of
+/// everybody's fsync. No error is looked for: the copy is synced, and verified, as a whole.
+class drip {
+ public:
+  explicit drip(const std::string& path) : file_(::open(path.c_str(), O_WRONLY | O_CLOEXEC)) {}
+  ~drip() {
+    if (file_ >= 0) ::close(file_);
+  }
+  drip(const drip&) = delete;
+  drip& operator=(const drip&) = delete;
+
+  void flush() const {
+    if (file_ < 0) return;
+    (void)sync_file_range(file_, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  }
+
+ private:
+  int file_;
+};
+
 struct finish_backup {
   void operator()(sqlite3_backup* copying) const { sqlite3_backup_finish(copying); }
 };
 
-void copy_pages(sqlite_connection& from, sqlite_connection& to, const std::string& to_path, const copy_progress& progress) {
+/// Whether somebody else needs the disk meanwhile.
+enum class pace : std::uint8_t { beside_a_server, alone };
+
+void copy_pages(sqlite_connection& from, sqlite_connection& to, const std::string& to_path, pace at, const copy_progress& progress) {
   std::unique_ptr<sqlite3_backup, finish_backup> copying(sqlite3_backup_init(to.handle(), "main", from.handle(), "main"));
   int code = copying ? SQLITE_OK : sqlite3_errcode(to.handle());
+  const drip disk(to_path);
   while (code == SQLITE_OK) {
+    const auto begin = std::chrono::steady_clock::now();
     code = sqlite3_backup_step(copying.get(), pages_at_a_time);
+    if (code == SQLITE_OK && at == pace::beside_a_server) {
+      disk.flush();
+      // Half of the time is the server's.
+      std::this_thread::sleep_for(std::chrono::steady_clock::now() - begin);
+    }
     const auto total = static_cast<std::uint64_t>(sqlite3_backup_pagecount(copying.get()));
     progress((total - static_cast<std::uint64_t>(sqlite3_backup_remaining(copying.get()))) * page_bytes, total * page_bytes);
   }
@@ -86,9 +118,7 @@ void copy_pages(sqlite_connection& from, sqlite_connection& to, const std::strin
   throw_if_failed(to, to_path);
 }
 
-}  // namespace
-
-copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
+copy_report copy_store(const std::string& from, const std::string& to, pace at, const copy_progress& progress) {
   require_file(from);
   require_nothing_at(to);
   sqlite_connection source;
@@ -105,7 +135,7 @@ copy_report back_up_sqlite(const std::string& from, const std::string& to, const
     sqlite_connection target;
     target.open(part.path(), SQLITE_OPEN_READWRITE);
     throw_if_failed(target, part.path());
-    copy_pages(source, target, part.path(), progress);
+    copy_pages(source, target, part.path(), at, progress);
     // One file, also while it is read; whoever serves it turns the WAL on again.
     if (target.text("PRAGMA journal_mode = DELETE") != "delete") target.fail(SQLITE_CANTOPEN);
     throw_if_failed(target, part.path());
@@ -113,6 +143,12 @@ copy_report back_up_sqlite(const std::string& from, const std::string& to, const
   report.bytes = std::filesystem::file_size(part.path());
   part.finish();
   return report;
+}
+
+}  // namespace
+
+copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
+  return copy_store(from, to, pace::beside_a_server, progress);
 }
 
 copy_report restore_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
@@ -124,7 +160,7 @@ copy_report restore_sqlite(const std::string& from, const std::string& to, const
   for (const auto* more : {"-wal", "-shm"}) std::filesystem::remove(to + more, ignored);
   const std::string staged = to + ".restoring";
   std::filesystem::remove(staged, ignored);
-  auto report = back_up_sqlite(from, staged, progress);
+  auto report = copy_store(from, staged, pace::alone, progress);
   {
     sqlite_connection target;
     target.open(staged, SQLITE_OPEN_READWRITE);

@@ -9,7 +9,7 @@
 
 namespace careteam::store {
 
-/// Called every MiB with the bytes that are copied and the bytes that there are.
+/// Called every quarter of a MiB with the bytes that are copied and the bytes that there are.
 using copy_progress = std::function<void(std::uint64_t copied, std::uint64_t total)>;
 
 struct copy_report {
@@ -18,8 +18,8 @@ struct copy_report {
 };
 
 /// Writes the store at `from`, as it is at one moment, to a new file at `to`. A server may hold `from` meanwhile: it goes on, and its WAL
-/// grows until the copy is done. `to` appears when it is whole and on disk; until then `<to>.part` grows. Throws open_error: `from` is not
-/// there or no store of this schema, `to` exists already or cannot be written.
+/// grows until the copy is done; the copy takes the disk half of the time at most. `to` appears when it is whole and on disk; until then
+/// `<to>.part` grows. Throws open_error: `from` is not there or no store of this schema, `to` exists already or cannot be written.
 copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress);
 
 /// Makes the backup at `from` the store at `to`, as a new incarnation: clients read everything again, because positions may have been

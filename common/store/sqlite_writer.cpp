@@ -19,9 +19,8 @@ constexpr std::size_t max_cached_authors = 524'288;
 // Counting this many positions takes some 20 µs; more is left to the reader, so that commits do not wait.
 constexpr std::uint64_t max_entries_counted_by_writer = 128;
 
-// 64 MiB of WAL: sixteen times what an undisturbed one grows to. Waiting is what every commit does meanwhile.
-constexpr std::int64_t long_wal_pages = 16'384;
-constexpr int restart_patience_ms = 50;
+// Waiting for readers is what every commit does meanwhile.
+constexpr int restart_patience_ms = 10;
 
 std::int64_t signed_version(std::uint64_t version) {
   return static_cast<std::int64_t>(version);
@@ -64,7 +63,10 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
       [](void* self, sqlite3*, const char*, int pages) {
         auto& writer = *static_cast<sqlite_writer*>(self);
         // Fewer than before: SQLite has started over at the beginning of the WAL.
-        if (pages < writer.wal_pages_) writer.checkpointed_pages_ = 0;
+        if (pages < writer.wal_pages_) {
+          writer.checkpointed_pages_ = 0;
+          writer.too_long_pages_ = long_wal_pages;
+        }
         writer.wal_pages_ = pages;
         return SQLITE_OK;
       },
@@ -106,11 +108,17 @@ void sqlite_writer::write_heads() {
 
 void sqlite_writer::checkpoint() {
   checkpointed_pages_ = wal_pages_;
-  // Readers that are always busy keep the WAL from starting over at its beginning. Only when it has become long are they waited for.
-  const int mode = wal_pages_ > long_wal_pages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
-  if (mode == SQLITE_CHECKPOINT_RESTART) sqlite3_busy_timeout(connection_.handle(), restart_patience_ms);
-  sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, mode, nullptr, nullptr);
-  if (mode == SQLITE_CHECKPOINT_RESTART) sqlite3_busy_timeout(connection_.handle(), busy_timeout_ms);
+  if (wal_pages_ <= too_long_pages_) {
+    sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    return;
+  }
+  // Readers that are always busy keep the WAL from starting over at its beginning. Only when it has become long are they waited for. In
+  // vain: one of them needs long, as a backup does, and everybody's commit would wait for it at each checkpoint. So the next wait is when
+  // there is twice as much.
+  sqlite3_busy_timeout(connection_.handle(), restart_patience_ms);
+  const int result = sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+  sqlite3_busy_timeout(connection_.handle(), busy_timeout_ms);
+  if (result == SQLITE_BUSY) too_long_pages_ = 2 * wal_pages_;
 }
 
 void sqlite_writer::checkpoint_and_truncate() {

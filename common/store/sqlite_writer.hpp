@@ -36,6 +36,7 @@ enum class long_counts { deferred, immediate };
 
 /// Only strangers (an operator with the sqlite3 shell, a backup) can hold a lock that the writer needs.
 inline constexpr int busy_timeout_ms = 1000;
+inline constexpr std::int64_t long_wal_pages = 16'384;  ///< 64 MiB: sixteen times what an undisturbed WAL grows to.
 
 class sqlite_writer {
  public:
@@ -125,6 +126,7 @@ class sqlite_writer {
 
   std::int64_t wal_pages_ = 0;
   std::int64_t checkpointed_pages_ = 0;
+  std::int64_t too_long_pages_ = long_wal_pages;
 
   statement begin_, commit_;
   statement select_record_, insert_record_, update_record_;

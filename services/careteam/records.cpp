@@ -1,4 +1,5 @@
 // `careteam import`, `enroll`, `verify`, `rebuild`, `backup`, `restore`: commands on the store.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,6 +23,8 @@ namespace careteam {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr int backup_niceness = 10;
 
 /// Runs one coroutine to its end.
 template <class Work>
@@ -316,6 +319,8 @@ int verify(const std::filesystem::path& config_file) {
 int backup(const std::filesystem::path& config_file, const copy_request& asked) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
+  // The server that may run beside this comes first.
+  (void)setpriority(PRIO_PROCESS, 0, backup_niceness);
   const auto tell = asked.quiet ? telling::failures : telling::all;
   const auto started = std::chrono::steady_clock::now();
   const auto made = store::back_up_sqlite(settings->store.path.string(), asked.file.string(), show_progress<mebibyte>("MiB copied", tell));

@@ -30,14 +30,14 @@ noisy() {
   done
 }
 
-# Copies the store again and again until it is told to end; how long each copy took, in seconds, one a line.
+# Copies the store again and again until it is told to end; how long each copy took, in seconds, one a line. The copies stay until then: to
+# remove a large file is a burden to the disk of its own, and nothing that a backup does.
 keep_backing_up() {
-  local copies=$1 started
+  local copies=$1 started number=0
   while [[ ! -e $copies/enough ]]; do
     started=$EPOCHREALTIME
-    taskset -c 1 "$careteam" backup --config "$work/careteam.toml" "$copies/copy.db" >"$copies/log" 2>&1 || return 1
+    taskset -c 1 "$careteam" backup --config "$work/careteam.toml" "$copies/$((++number)).db" >"$copies/log" 2>&1 || return 1
     awk -v from="$started" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }' >>"$copies/seconds"
-    rm -f "$copies/copy.db"
   done
 }
 
