@@ -121,10 +121,16 @@ void session::on_fetch(const v1::FetchEntries& asked) {
     return;
   }
   attachment* at = phase_ == phase::open ? find_attachment(asked.patient_id()) : nullptr;
-  if (!at || !at->stream(asked.stream()).readable || at->audit_due > 0) {
+  if (!at || !at->stream(asked.stream()).readable) {
     if (asked.patient_id().empty() || care::is_fhir_id(asked.patient_id()))
       audit_refusal(asked.patient_id(), "fetch", asked.stream(), care::code::not_found);
     refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
+    return;
+  }
+  if (at->audit_due > 0) {
+    auto why = care::refuse(care::code::unavailable, "fetch", "the audit does not know yet that this is read; try again");
+    why.retry_after_ms = 200;
+    refuse(asked.request_id(), std::move(why));
     return;
   }
   if (asked.from_seq() == 0 || asked.to_seq() < asked.from_seq() || asked.to_seq() - asked.from_seq() >= max_fetch_entries) {
