@@ -86,7 +86,10 @@ void bench_command::add_load_options() {
       ->capture_default_str()
       ->group(group);
   command_->add_option("--count", options_.count, "fill: messages")->check(CLI::Range(1.0, 1e9))->group(group);
-  command_->add_option("--rooms", options_.rooms, "Rooms")->check(CLI::Range(1, 1000))->capture_default_str()->group(group);
+  command_->add_option("--rooms", options_.rooms, "Rooms, each with its own patient")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str()
+      ->group(group);
   command_->add_option("--members", options_.members, "Members of each room")
       ->check(CLI::Range(1, 100))
       ->capture_default_str()

@@ -103,6 +103,7 @@ class connection final : public transport, public std::enable_shared_from_this<c
       return;
     }
     writing_ = true;
+    asked_meanwhile_ = !session_->out().empty();  // The next message, of those that are to go out now.
     hub_.metrics().messages_out.increment();
     stream_.async_write(asio::buffer(current_), [self = shared_from_this()](error_code failed, std::size_t) {
       self->writing_ = false;
@@ -110,7 +111,7 @@ class connection final : public transport, public std::enable_shared_from_this<c
       self->session_->on_written();
       // What is still being gathered goes out when the hub says so, not because there happens to be room.
       const bool asked = std::exchange(self->asked_meanwhile_, false);
-      if (asked || self->session_->out().ready() || self->close_code_) self->output_ready();
+      if (asked || self->close_code_) self->output_ready();
     });
   }
 

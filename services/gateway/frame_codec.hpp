@@ -46,8 +46,6 @@ class outbox {
   /// What follows starts a new message: a client applies what came before first.
   void cut();
 
-  /// A message is complete: nothing that comes later can be added to it.
-  bool ready() const { return !ready_.empty(); }
   bool empty() const { return ready_.empty() && open_empty(); }
   std::size_t bytes() const { return ready_bytes_ + open_bytes_; }
   /// Puts the next complete message into `into`, whose memory is used again for what comes; false when nothing is owed.
