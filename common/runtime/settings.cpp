@@ -76,7 +76,7 @@ const std::array table = {
             "nothing else; both are read again when they change. Without them TLS is a proxy's duty.",
             "\"/etc/careteam/tls/fullchain.pem\""},
     setting{"server", "tls_key_file", path_setting{CARETEAM_FIELD(server, tls_key_file)},
-            "The private key of the certificate (PEM, without a passphrase). ECDSA P-256 costs a tenth of RSA when everybody reconnects.",
+            "The private key of the certificate (PEM, without a passphrase). When everybody reconnects, ECDSA (P-256) costs less than RSA.",
             "\"/etc/careteam/tls/privkey.pem\""},
     setting{"server", "trusted_proxies",
             list_setting{CARETEAM_FIELD(server, trusted_proxies), fault_of_address, "addresses", "\"127.0.0.1\""},

@@ -55,11 +55,11 @@ class client_stream {
     if (!tls_) return socket_.async_write_some(buffers, std::forward<Token>(token));
     return run(
         [buffers](tls_session& tls) {
-          // One record for a frame's head and its content.
-          std::array<char, gathered_bytes> gathered;
           const auto first = first_of(buffers);
           if (first.size() == boost::asio::buffer_size(buffers))
             return first.size() == 0 ? tls_step{} : tls.write(first.data(), first.size());
+          // One record for a frame's head and its content.
+          std::array<char, gathered_bytes> gathered;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled at once.
           return tls.write(gathered.data(), boost::asio::buffer_copy(boost::asio::buffer(gathered), buffers));
         },
         std::forward<Token>(token));
@@ -112,7 +112,7 @@ class client_stream {
       if (!std::exchange(begun, true)) {
         stream.finish();
       } else if (!failed) {
-        std::array<char, 4096> away;
+        std::array<char, 4096> away{};
         left -= std::min(left, stream.socket_.receive(boost::asio::buffer(away), 0, failed));
         if (failed == boost::asio::error::would_block) failed = {};
       }
