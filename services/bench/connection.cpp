@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "bench/clock.hpp"
@@ -73,7 +74,7 @@ void connection::on_writable(connection_listener& listener) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return fail(listener, std::string{"connect: "} + std::strerror(error));
+    if (error != 0) return fail(listener, "connect: " + std::generic_category().message(error));
     phase_ = phase::upgrading;
     key_ = new_websocket_key();
     out_ += upgrade_request(host_, path, key_, subprotocol);
@@ -86,7 +87,7 @@ void connection::flush(connection_listener& listener) {
     const auto sent = ::send(fd_, out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
-      if (errno != EAGAIN) return fail(listener, std::string{"send: "} + std::strerror(errno));
+      if (errno != EAGAIN) return fail(listener, "send: " + std::generic_category().message(errno));
       if (!std::exchange(waiting_to_write_, true)) listener.on_want_write(*this, true);
       return;
     }
@@ -111,7 +112,7 @@ void connection::on_readable(connection_listener& listener) {
   const auto got = recv(fd_, buffer.data() + kept, read_bytes, 0);
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return;
-    return fail(listener, std::string{"recv: "} + std::strerror(errno));
+    return fail(listener, "recv: " + std::generic_category().message(errno));
   }
   if (got == 0) return fail(listener, "the server ended the connection without a close frame");
   const auto read_ns = monotonic_ns();

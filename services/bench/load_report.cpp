@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <cmath>
 #include <cstdio>
 #include <ostream>
 #include <string>
@@ -12,7 +13,7 @@ namespace {
 namespace json = boost::json;
 
 double rounded(double value) {
-  return static_cast<double>(static_cast<long long>(value * 1000 + 0.5)) / 1000;
+  return std::round(value * 1000) / 1000;
 }
 
 double ratio(double a, double b) {
