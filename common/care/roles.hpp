@@ -32,7 +32,6 @@ enum class right {
   no,       ///< Never.
   yes,      ///< On the own team's patients.
   scoped,   ///< "T": only with a grant in the membership's scopes (an invitation).
-  policy,   ///< "P": only where it was delegated (SCOPE_MANAGE_TEAM).
   by_grant  ///< A caregiver: only what the patient granted.
 };
 

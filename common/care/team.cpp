@@ -16,8 +16,6 @@ bool allows(right cell, const membership& m, v1::Scope scope) {
     case right::scoped:
     case right::by_grant:
       return m.has(scope);
-    case right::policy:
-      return m.has(v1::SCOPE_MANAGE_TEAM);
   }
   return false;
 }
@@ -230,14 +228,14 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
   if (auto reason = check_text(asked.reason(), "changeRole.reason", max_reason_bytes); !reason) return reason.error();
   const membership* m = find_open(state.members, asked.person_id(), asked.from_role(), context.now);
   if (!m || !m->active_at(context.now)) return refuse(code::failed_precondition, "changeRole.fromRole", "is not this person's role now");
+  if (asked.from_role() == v1::ROLE_PATIENT)
+    return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
   if (asked.to_role() == asked.from_role()) return refuse(code::invalid_argument, "changeRole.toRole", "is the same role");
   const account* person = context.people.find(asked.person_id());
   if (asked.to_role() == v1::ROLE_UNSPECIFIED || asked.to_role() == v1::ROLE_PATIENT || asked.to_role() == v1::ROLE_ADMINISTRATOR ||
       !person || !fits(person->kind, asked.to_role())) {
     return refuse(code::invalid_argument, "changeRole.toRole", "does not fit this kind of person");
   }
-  if (asked.from_role() == v1::ROLE_PATIENT)
-    return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
   if (state.attending == asked.person_id() && asked.from_role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
     return refuse(code::failed_precondition, "changeRole.personId", "is the attending: assign another one first");
   }

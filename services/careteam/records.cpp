@@ -96,8 +96,7 @@ void print(const char* title, const std::map<std::string, std::uint64_t>& counts
 
 asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std::filesystem::path>& files, int& code) {
   const runtime::system_clock clock;
-  admin::import_tally tally;
-  std::vector<admin::import_problem> refused;
+  admin::import_tally tally, refused;
   std::uint64_t applied = 0, unchanged = 0, units = 0;
   bool good = true;
   for (const auto& file : files) {
@@ -115,14 +114,19 @@ asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std:
                   << "; what was reported before is imported\n";
         co_return;
       }
-      if (outcome->refused) refused.push_back(*outcome->refused);
-      units += !outcome->refused;
+      if (outcome->refused) {
+        ++refused.failed_units;
+        refused.add(std::move(*outcome->refused));
+        continue;
+      }
+      ++units;
       applied += outcome->applied;
       unchanged += outcome->unchanged;
     }
     tally.merge(reader->tally());
   }
-  for (auto& problem : refused) tally.add(std::move(problem));
+  tally.merge(std::move(refused));
+  good &= tally.failed_units == 0;
   std::cout << "imported: units=" << units << " steps=" << applied << " unchanged=" << unchanged << '\n';
   print("used", tally.used);
   print("not used, by type", tally.unused_types);
@@ -132,7 +136,6 @@ asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std:
   for (const auto& problem : tally.problems) {
     std::cerr << (problem.failed_unit ? "not imported: " : "left out: ") << problem.where << ' ' << problem.path << ": " << problem.message
               << '\n';
-    good &= !problem.failed_unit;
   }
   if (tally.problems_left_out > 0) std::cerr << "… and " << tally.problems_left_out << " more\n";
   code = good ? exit_done : exit_failed;

@@ -271,6 +271,9 @@ TEST_F(chat, imported_is_for_imports_and_has_a_possible_time) {
   EXPECT_THAT(ward.does(importer, message), accepted());
   message.raw().mutable_imported()->mutable_sent()->set_seconds(INT64_MAX);
   EXPECT_THAT(ward.does(importer, message), refused_with(code::invalid_argument, "postMessage.imported.sent"));
+  message.raw().mutable_imported()->mutable_sent()->set_seconds(0);
+  message.raw().mutable_imported()->set_source(std::string(max_reason_bytes + 1, 'x'));
+  EXPECT_THAT(ward.does(importer, message), refused_with(code::invalid_argument, "postMessage.imported.source"));
   EXPECT_THAT(ward.does(importer, post(shared).stat().to("rao")), refused_with(code::invalid_argument, "postMessage.priority"));
 }
 

@@ -151,6 +151,12 @@ TEST(content, plain_text_leaves_out_nothing_that_was_said) {
   EXPECT_EQ(plain_text(content), "Takes: St John's wort (herb)\nDose: 1 a day\nReason: mood");
   substance.set_stopped(true);
   EXPECT_TRUE(plain_text(content).starts_with("No longer takes: St John's wort (herb)"));
+  for (const auto& [kind, words] :
+       {std::pair{v1::SubstanceReport::KIND_PRESCRIPTION, " (prescribed)"}, std::pair{v1::SubstanceReport::KIND_OTC, " (over the counter)"},
+        std::pair{v1::SubstanceReport::KIND_VITAMIN, " (vitamin or mineral)"}, std::pair{v1::SubstanceReport::KIND_OTHER, ""}}) {
+    substance.set_kind(kind);
+    EXPECT_TRUE(plain_text(content).starts_with("No longer takes: St John's wort" + std::string(words) + "\n")) << words;
+  }
 
   content.mutable_plan_notice()->set_plan_version(8);
   content.mutable_plan_notice()->set_summary("Do not start tonight.");

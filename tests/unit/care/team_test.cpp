@@ -267,7 +267,7 @@ TEST(roster_change, the_patient_and_the_attending_stay) {
   EXPECT_THAT(ward.does("alex", end_member(ward.roster_version(), "rosa", v1::ROLE_PATIENT)),
               refused_with(code::failed_precondition, "endMember.role"));
   EXPECT_THAT(ward.does("alex", change_role(ward.roster_version(), "rosa", v1::ROLE_PATIENT, v1::ROLE_CAREGIVER)),
-              ::testing::Not(accepted()));
+              refused_with(code::failed_precondition, "changeRole.fromRole"));
   EXPECT_THAT(ward.does("alex", end_member(ward.roster_version(), "rao", v1::ROLE_MEDICAL_ONCOLOGIST)),
               refused_with(code::failed_precondition, "endMember.personId"));
   EXPECT_THAT(ward.does("alex", change_role(ward.roster_version(), "rao", v1::ROLE_MEDICAL_ONCOLOGIST, v1::ROLE_COVERING_ONCOLOGIST)),
