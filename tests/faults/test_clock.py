@@ -79,13 +79,13 @@ class Person(Device):
         """Sends a command on a new connection; None when it was taken, else the refusal."""
         self.refusal = None
         self.pending[frame.command.command_id] = self._frame(frame)
-        self._about[frame.command.command_id] = ("asked", 0)
+        self._about[frame.command.command_id] = ("posted", 0)
         await self.reach(self.all_answered, 10, "an answer")
         return self.refusal
 
     async def say(self, text):
         frame = self.command()
-        frame.command.post_message.stream, frame.command.post_message.content.text = SHARED, text
+        frame.command.post_message.stream, frame.command.post_message.content.text = SHARED, f"{frame.command.command_id} {text}"
         return await self.ask(frame)
 
     async def head(self):
@@ -114,10 +114,10 @@ def test_steps_back_and_ahead_under_load(houses, seed, clock):
             await staff.sees("social-0", ONLINE, 10)
             staff._take_presence = lambda person, state: heard.append((person, state))
             # 24 h: the tokens are issued for so long, and from an hour ago on they would not be good yet.
-            for offset in (-3, 0, 30, -20, 0, HOUR, HOUR - 30):
+            for number, offset in enumerate((-3, 0, 30, -20, 0, HOUR, HOUR - 30)):
                 clock.set(offset)
-                writer = Person(house, "nurse-0", seed, device=f"writer-{offset}")
-                assert await writer.say(f"{uuid7(writer.rng.getrandbits)} at {offset}") is None
+                writer = Person(house, "nurse-0", seed, device=f"writer-{number}")
+                assert await writer.say(f"at {offset}") is None
                 results.append(writer)
 
     results = []
@@ -129,8 +129,8 @@ def test_steps_back_and_ahead_under_load(houses, seed, clock):
         crowd.end()
     assert not [one for one in heard if one[0] == "social-0"], heard
     house.check_running()
-    faults = [fault for one in [*crowd_results, *(writer.result() for writer in results)] for fault in one["faults"]]
-    assert not faults, faults
+    totals = account(house, rooms, [*crowd_results, *(writer.result() | {"logs": {}} for writer in results)], seed)
+    assert totals["committed"] > len(results)
     closes = sum((one["counts"][f"closed_{UNAUTHENTICATED_CLOSE}"] for one in crowd_results), 0)
     assert closes == 0
     steps = [round(one["by_ms"] / 1000) for one in steps_logged(house)]
