@@ -17,13 +17,13 @@ namespace careteam {
 namespace {
 
 constexpr const char* explanation = R"(How to:
-  careteam bench --make-rooms rooms.ndjson --people people
-  careteam import --config test.toml rooms.ndjson
-  careteam token --key key.jwk --issuer ... --audience ... --subjects-file people > tokens
-  careteam bench --url ws://127.0.0.1:8080 --tokens tokens --mode open --rate 1000 --seconds 10
+$ careteam bench --make-rooms rooms.ndjson --people people
+$ careteam import --config test.toml rooms.ndjson
+$ careteam token --key key.jwk --issuer ... --audience ... --subjects-file people > tokens
+$ careteam bench --url ws://127.0.0.1:8080 --tokens tokens --mode open --rate 1000 --seconds 10
 
 Use a store that is made for it: what is posted stays. Only the test rooms are posted to. All load comes from one address and each person
-sends much: raise limits.commands_per_minute, limits.commands_at_once and server.max_connections_per_address of the server for it.
+sends much: raise limits.commands_*, limits.device_commands_* and server.max_connections_per_address of the server for it.
 TLS (wss://) is not spoken: name a port without it.
 
 Exit codes: 0 everything arrived once and in order and nothing was refused, 1 not (or the load could not be put on), 2 wrong usage.)";
