@@ -88,13 +88,13 @@ void copy_pages(sqlite_connection& from, sqlite_connection& to, const std::strin
 
 }  // namespace
 
-copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
+copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress, accepted_schema accepted) {
   require_file(from);
   require_nothing_at(to);
   sqlite_connection source;
   open_to_read(source, from);
   throw_if_failed(source, from);
-  check_schema(source, from);
+  check_schema(source, from, accepted);
   // One moment for the whole copy: what is committed meanwhile is not seen, and does not start the copy over.
   source.execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384; BEGIN; SELECT count(*) FROM meta");
   throw_if_failed(source, from);
@@ -124,7 +124,7 @@ copy_report restore_sqlite(const std::string& from, const std::string& to, const
   for (const auto* more : {"-wal", "-shm"}) std::filesystem::remove(to + more, ignored);
   const std::string staged = to + ".restoring";
   std::filesystem::remove(staged, ignored);
-  auto report = back_up_sqlite(from, staged, progress);
+  auto report = back_up_sqlite(from, staged, progress, accepted_schema::older_too);
   {
     sqlite_connection target;
     target.open(staged, SQLITE_OPEN_READWRITE);

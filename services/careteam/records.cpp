@@ -13,6 +13,7 @@
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
 #include "store/sqlite_backup.hpp"
+#include "store/sqlite_migration.hpp"
 #include "store/sqlite_store.hpp"
 #include "store/verify.hpp"
 
@@ -233,9 +234,8 @@ std::function<void(std::uint64_t, std::uint64_t)> show_progress(std::string what
   };
 }
 
-/// Verifies the store at `path` and says what was found.
-int report_verification(const std::filesystem::path& path) {
-  const auto report = store::verify_sqlite(path.string(), show_progress<1>("entries verified"));
+/// Says what was found.
+int report_verification(const store::verify_report& report) {
   for (const auto& one : report.findings) {
     std::cerr << "finding:";
     if (!one.record.empty()) std::cerr << " record=" << one.record;
@@ -246,6 +246,11 @@ int report_verification(const std::filesystem::path& path) {
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
             << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
   return report.sound() ? exit_done : exit_failed;
+}
+
+/// Verifies the store at `path` and says what was found.
+int report_verification(const std::filesystem::path& path, store::accepted_schema accepted = store::accepted_schema::current) {
+  return report_verification(store::verify_sqlite(path.string(), show_progress<1>("entries verified"), accepted));
 }
 
 }  // namespace
@@ -308,13 +313,38 @@ int backup(const std::filesystem::path& config_file, const std::filesystem::path
 int restore(const std::filesystem::path& config_file, const std::filesystem::path& from) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
-  if (report_verification(from) != exit_done) {
+  if (report_verification(from, store::accepted_schema::older_too) != exit_done) {
     std::cerr << "careteam restore: this backup is not sound; nothing was restored\n";
     return exit_failed;
   }
   const auto made = store::restore_sqlite(from.string(), settings->store.path.string(), show_progress<mebibyte>("MiB copied"));
   std::cout << "restored: bytes=" << made.bytes << " epoch=" << made.epoch << '\n';
   return exit_done;
+}
+
+int migrate(const std::filesystem::path& config_file, std::filesystem::path backup_to) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  const auto path = settings->store.path.string();
+  if (backup_to.empty()) {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    backup_to = path + ".before-schema-" + std::to_string(store::store_schema_version) + "-" + shown(now.time_since_epoch().count());
+  }
+  const auto done = store::migrate_sqlite(path, backup_to.string(), show_progress<mebibyte>("MiB copied"));
+  if (done.from == store::store_schema_version) {
+    std::cout << "nothing to do: the store has schema " << done.from << '\n';
+    return exit_done;
+  }
+  std::cout << "backup: " << backup_to.string() << " bytes=" << done.backup_bytes << '\n';
+  if (report_verification(done.before) != exit_done) {
+    std::cerr << "careteam migrate: the store is not sound; nothing was changed\n";
+    return exit_failed;
+  }
+  std::cout << "migrated: schema " << done.from << " to " << done.to << '\n';
+  if (report_verification(done.after) == exit_done) return exit_done;
+  std::cerr << "careteam migrate: the migrated store is not sound: move it away and run `careteam restore --config " << config_file.string()
+            << ' ' << backup_to.string() << "` with the older program\n";
+  return exit_failed;
 }
 
 }  // namespace careteam
