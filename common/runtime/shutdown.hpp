@@ -1,4 +1,4 @@
-// How a process hears that it should stop.
+// How a process hears that it should stop, and how it ends when it cannot go on.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,5 +23,11 @@ class shutdown_signals {
 
 /// A peer (or the reader of stderr) that went away is an error of the write, not the end of the process.
 void ignore_broken_pipes() noexcept;
+
+/// From now on a process that gets no more memory says so in one log line and ends with exit code 1 at once: half of a turn is not carried
+/// on with, and what was acknowledged is on disk.
+void end_when_memory_is_exhausted();
+/// That end, for an allocator that does not ask the new-handler.
+[[noreturn]] void end_without_memory();
 
 }  // namespace careteam::runtime

@@ -252,8 +252,10 @@ attachment* session::make_attachment(const std::shared_ptr<coordination::record_
 void session::attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed) {
   if (phase_ != phase::opening) return;
   if (failed) {
-    // One record that cannot be read is reported and left out; nobody else's sync fails for it.
-    opened_one({});
+    // A record that is damaged is reported and left out; nobody else's sync fails for it. Where the store cannot be read now, nothing is
+    // left out: the device comes back.
+    if (failed == store::errc::corrupt) damage_untold_ = true;
+    opened_one(failed == store::errc::corrupt ? boost::system::error_code{} : failed);
     return;
   }
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
@@ -269,8 +271,13 @@ void session::attached(const std::shared_ptr<coordination::record_host>& host, b
     const auto position = resume_.find({host->patient_id(), stream});
     if (epoch_matches_ && position != resume_.end() && position->second <= one.told_head) one.next = position->second + 1;
   }
-  audit_opened(at, streams, [weak = weak_from_this()](boost::system::error_code unwritten) {
-    if (const auto self = weak.lock()) self->opened_one(unwritten);
+  audit_opened(at, streams, [weak = weak_from_this(), host](boost::system::error_code unwritten) {
+    const auto self = weak.lock();
+    if (!self) return;
+    // Found damaged just now: left out, as above.
+    if (host->quarantined()) self->forget(host->patient_id());
+    self->damage_untold_ |= host->quarantined();
+    self->opened_one(host->quarantined() ? boost::system::error_code{} : unwritten);
   });
 }
 
@@ -306,8 +313,8 @@ void session::audit_closed(attachment& at) {
 void session::opened_one(boost::system::error_code failed) {
   opening_failed_ |= static_cast<bool>(failed);
   if (--opening_left_ > 0 || phase_ != phase::opening) return;
-  if (opening_failed_) {  // The audit could not be written: nothing is read.
-    refuse({}, care::refuse(care::code::unavailable, "", "the audit cannot be written now; try again"));
+  if (opening_failed_) {  // Without the audit nothing is read.
+    refuse({}, care::refuse(care::code::unavailable, "", "the store cannot be read now, or the audit not written; try again"));
     end(v1::CLOSE_CODE_INTERNAL);
     return;
   }
@@ -374,6 +381,7 @@ void session::welcome() {
   }
   resume_.clear();
   loaded_cursors_.clear();
+  if (std::exchange(damage_untold_, false)) tell_damage();
   start_catch_up();
   for (const auto& host : std::exchange(joined_meanwhile_, {})) {
     host->when_settled([weak = weak_from_this(), host](boost::system::error_code failed) {
@@ -439,7 +447,7 @@ void session::settle_live(attachment& at, v1::Stream stream) {
 
 bool session::next_behind(attachment*& at, v1::Stream& stream) {
   for (const auto& one : attachments_) {
-    if (!one->cleared) continue;
+    if (!one->cleared || one->host->quarantined()) continue;
     for (const auto kind : all_streams) {
       auto& followed = one->stream(kind);
       if (!followed.readable || followed.live) continue;
@@ -482,6 +490,11 @@ boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<
     auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(stream), from, host->durable(stream).head,
                                                   catch_up_page_bytes);
     if (phase_ != phase::open) break;
+    if (!page && page.error() == store::errc::corrupt) {  // This record goes no further; the others do.
+      host->quarantine();
+      tell_damage();
+      continue;
+    }
     if (!page || page->empty() || page->front().seq != from) {
       runtime::log_error("catch_up_failed",
                          {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
@@ -539,7 +552,7 @@ void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {
     const auto self = weak.lock();
     if (!self || self->phase_ != phase::open) return;
     if (failed) {
-      self->end(v1::CLOSE_CODE_INTERNAL);
+      if (failed != store::errc::corrupt) self->end(v1::CLOSE_CODE_INTERNAL);
     } else if (attachment* audited = self->find_attachment(patient)) {
       audited->cleared = true;
       self->start_catch_up();
@@ -590,6 +603,16 @@ void session::follow(const std::shared_ptr<coordination::record_host>& host) {
   gain(at, streams);
   hub_.tell_presence(*this, at);
   hub_.tell_receipts(*this, at);
+}
+
+void session::tell_damage() {
+  refuse({}, care::refuse(care::code::data_loss, "streams",
+                          "a record is damaged in the store and not served until the operator has mended it; keep what you hold of it"));
+}
+
+void session::forget(std::string_view patient_id) {
+  if (attachment* at = find_attachment(patient_id)) hub_.part(*at);
+  std::erase_if(attachments_, [&](const auto& one) { return one->host->patient_id() == patient_id; });
 }
 
 void session::release(attachment& at) {

@@ -117,6 +117,8 @@ class session : public std::enable_shared_from_this<session> {
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
   void release(attachment& at);
+  void forget(std::string_view patient_id);
+  void tell_damage();
   void opened_one(boost::system::error_code failed);
   void welcome();
   void audit_opened(attachment& at, const std::vector<v1::Stream>& streams, std::function<void(boost::system::error_code)> done);
@@ -156,6 +158,7 @@ class session : public std::enable_shared_from_this<session> {
   std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile_;
   std::size_t opening_left_ = 0;
   bool opening_failed_ = false;
+  bool damage_untold_ = false;
   int bad_frames_ = 0;
   int fetches_ = 0;
   bool catching_up_ = false;
