@@ -40,11 +40,12 @@ def free_ports(count):
 class Process:
     """A child whose lines are kept, so that one can wait for one of them instead of asking again and again."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, environment=None):
         self._news = threading.Condition()
         self._lines, self._ended = [], False
         self.started = time.monotonic()
-        self._child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       env={**os.environ, **(environment or {})})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -71,6 +72,27 @@ class Process:
                 if self._ended or time.monotonic() > deadline:
                     raise AssertionError(f"the process did not say {pattern!r} within {seconds} s: {''.join(self._lines[-20:])}")
                 self._news.wait(deadline - time.monotonic())
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def count(self, text):
+        """How many lines have this in them."""
+        with self._news:
+            return sum(text in line for line in self._lines)
+
+    def wait_for_count(self, text, count, seconds):
+        """Waits until so many lines have this in them."""
+        with self._news:
+            enough = self._news.wait_for(lambda: self._ended or sum(text in line for line in self._lines) >= count, seconds)
+            assert enough and sum(text in line for line in self._lines) >= count, f"not {count} times {text}: {self._lines[-20:]}"
+
+    def wait_for_end(self, seconds):
+        """The exit code of a process that ends by itself."""
+        code = self._child.wait(seconds)
+        self._reader.join(5)
+        return code
 
     def exit_code(self):
         """None: it runs."""
@@ -112,9 +134,11 @@ def resource_lines(rooms):
 
 class House:
     """A server with these rooms, not started, and its Redis, which is. `store_folder` puts the store elsewhere; settings as in
-    {"server.drain_ms": 100} come on top."""
+    {"server.drain_ms": 100} come on top; `disk`: a BadDisk that the server gets, and its tools do not."""
 
-    def __init__(self, rooms, settings=None, redis=True, store_folder=None):
+    def __init__(self, rooms, settings=None, redis=True, store_folder=None, disk=None):
+        self.disk = disk
+        store_folder = disk.folder if disk else store_folder
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="careteam-faults-"))
         self.store = pathlib.Path(store_folder or self.folder) / "store.db"
         self.server = self.redis = None
@@ -162,7 +186,7 @@ class House:
 
     def launch(self):
         """Starts the server and does not wait for it; the moment of the start."""
-        self.server = Process(program(), "serve", "--config", str(self.config))
+        self.server = Process(program(), "serve", "--config", str(self.config), environment=self.disk.environment if self.disk else None)
         return self.server.started
 
     def start(self):
@@ -192,11 +216,11 @@ class House:
         rebuilt = self.run("rebuild", "--config", self.config)
         assert "differences=0" in rebuilt.stdout, rebuilt.stdout
 
-    def readiness(self):
-        """(status, text) of /readyz."""
+    def readiness(self, target="/readyz"):
+        """(status, text) of /readyz, or of another page of the admin port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", target)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
