@@ -1,4 +1,4 @@
-"""One damaged row in the store: that record is closed and reported, and nobody else notices, also those who are on its team and on others."""
+"""One damaged row or page in the store: that record is closed and reported, and nobody else notices, also those who are on its team and on others."""
 import asyncio
 import sqlite3
 
@@ -9,6 +9,7 @@ from server import Server, room_resources
 DATA_LOSS = 15  # google.rpc.Code
 STAFF = [("nina", "oncology-nurse"), ("rao", "medical-oncologist")]
 MESSAGES = 30
+PAGE_BYTES = 4096
 
 
 @pytest.fixture
@@ -116,3 +117,46 @@ async def test_attack_29_a_damaged_snapshot_costs_time_and_nothing_else(ward, fo
     ward.stop()
     assert ward.verify().returncode == 0
     assert ward.rebuild().returncode == 0
+
+
+def destroy_a_page(server, marker):
+    """Overwrites the head of a page of the file that holds only texts of one record."""
+    octets = bytearray(server.store_path.read_bytes())
+    pages = [at for at in range(0, len(octets), PAGE_BYTES) if octets.count(marker, at, at + PAGE_BYTES) >= 2]
+    at = pages[len(pages) // 2]
+    octets[at : at + 100] = b"\xff" * 100
+    server.store_path.write_bytes(octets)
+
+
+async def say_much(server, marker):
+    nina = await Client.connect(server, "nina", "proto")
+    for number in range(40):
+        assert (await nina.post("pat", "shared", f"{marker} {number} " + "y" * 1500)).ok
+    await nina.close()
+
+
+async def test_attack_29_a_corrupt_page_closes_the_records_on_it(ward, form):
+    marker = "All of this page"
+    ward.start()
+    await say_much(ward, marker)
+    copy = ward.folder / "copy.db"
+    assert ward.tool("backup", "--config", ward.config, copy).returncode == 0
+    ward.stop()
+    destroy_a_page(ward, marker.encode())
+    assert ward.verify().returncode == 1
+    ward.start()
+    nina = await Client.connect(ward, "nina", form, sync=False)
+    await nina.until(lambda: DATA_LOSS in [one["code"] for one in nina.refused])
+    said = await nina.post("mei", "shared", "The other patient is on other pages")
+    assert said.ok
+    assert not (await nina.post("pat", "shared", "Is anybody there")).ok
+    await nina.close()
+    ward.stop()
+    # What the operator does: the damaged store is put away, and the backup takes its place.
+    ward.store_path.rename(ward.folder / "damaged.db")
+    assert ward.tool("restore", "--config", ward.config, copy).returncode == 0
+    assert ward.verify().returncode == 0
+    ward.start()
+    nina = await Client.connect(ward, "nina", form)
+    assert (await nina.post("pat", "shared", "Here we are again")).ok
+    await nina.close()

@@ -14,7 +14,7 @@ namespace careteam::store::test {
 namespace {
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t usual_stride = 11;
+constexpr std::uint64_t usual_stride = 31;
 #else
 constexpr std::uint64_t usual_stride = 3;
 #endif
