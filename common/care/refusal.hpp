@@ -20,6 +20,7 @@ enum class code : int {
   out_of_range = 11,        ///< Past the end.
   internal = 13,            ///< A bug.
   unavailable = 14,         ///< The store cannot write now; try later.
+  data_loss = 15,           ///< What is stored is damaged here; an operator has to mend it.
   unauthenticated = 16      ///< The account has no access.
 };
 

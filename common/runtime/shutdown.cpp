@@ -2,11 +2,22 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <new>
 #include <utility>
 
+#include "runtime/log.hpp"
+
 namespace careteam::runtime {
+namespace {
+
+constexpr std::size_t last_words_bytes = 64 * 1024;
+std::atomic<char*> kept_for_last_words{nullptr};
+
+}  // namespace
 
 shutdown_signals::shutdown_signals(const boost::asio::any_io_executor& executor, std::function<void(int signal)> on_signal)
     : signals_(std::make_shared<boost::asio::signal_set>(executor, SIGTERM, SIGINT)) {
@@ -23,6 +34,20 @@ shutdown_signals::shutdown_signals(const boost::asio::any_io_executor& executor,
 void shutdown_signals::cancel() {
   boost::system::error_code ignored;
   signals_->cancel(ignored);
+}
+
+void end_without_memory() {
+  // Whoever comes second has nothing to add.
+  if (char* reserve = kept_for_last_words.exchange(nullptr)) {
+    ::operator delete(reserve);
+    log_error("out_of_memory", {{"text", "the process ends; what was acknowledged is on disk; give it more memory or less load"}});
+  }
+  _exit(1);
+}
+
+void end_when_memory_is_exhausted() {
+  ::operator delete(kept_for_last_words.exchange(static_cast<char*>(::operator new(last_words_bytes))));
+  std::set_new_handler(end_without_memory);
 }
 
 void ignore_broken_pipes() noexcept {

@@ -1,4 +1,4 @@
-// How a process hears that it should stop, and what it leaves behind when it does not stop in order.
+// How a process hears that it should stop, how it ends when it cannot go on, and what it leaves behind then.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,5 +27,11 @@ void ignore_broken_pipes() noexcept;
 /// A core dump would hold patients' text and tokens: none is written, also where the kernel pipes it to a program, and nobody but root
 /// attaches to the process or reads its memory.
 void forbid_core_dumps() noexcept;
+
+/// From now on a process that gets no more memory says so in one log line and ends with exit code 1 at once: half of a turn is not carried
+/// on with, and what was acknowledged is on disk.
+void end_when_memory_is_exhausted();
+/// That end, for an allocator that does not ask the new-handler.
+[[noreturn]] void end_without_memory();
 
 }  // namespace careteam::runtime

@@ -22,6 +22,12 @@ chain_value chain_hasher::next(const chain_value& previous, std::string_view byt
   return link;
 }
 
+chain_value chain_hasher::snapshot_digest(std::uint64_t version, std::string_view bytes) {
+  chain_value place{};
+  for (std::size_t i = 0; i < 8; ++i) place[i] = static_cast<std::uint8_t>(version >> (56 - 8 * i));
+  return next(place, bytes);
+}
+
 void chain_hasher::free_md::operator()(evp_md_st* md) const {
   EVP_MD_free(md);
 }

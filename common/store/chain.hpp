@@ -18,6 +18,9 @@ class chain_hasher {
   /// The link that follows `previous` for an entry with these bytes.
   chain_value next(const chain_value& previous, std::string_view bytes);
 
+  /// What is kept beside a snapshot, so that an altered one is noticed: SHA-256 of its version, in a chain value's place, and its bytes.
+  chain_value snapshot_digest(std::uint64_t version, std::string_view bytes);
+
  private:
   struct free_md {
     void operator()(evp_md_st* md) const;

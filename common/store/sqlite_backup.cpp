@@ -118,13 +118,13 @@ void copy_pages(sqlite_connection& from, sqlite_connection& to, const std::strin
   throw_if_failed(to, to_path);
 }
 
-copy_report copy_store(const std::string& from, const std::string& to, pace at, const copy_progress& progress) {
+copy_report copy_store(const std::string& from, const std::string& to, pace at, accepted_schema accepted, const copy_progress& progress) {
   require_file(from);
   require_nothing_at(to);
   sqlite_connection source;
   open_to_read(source, from);
   throw_if_failed(source, from);
-  check_schema(source, from);
+  check_schema(source, from, accepted);
   // One moment for the whole copy: what is committed meanwhile is not seen, and does not start the copy over.
   source.execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384; BEGIN; SELECT count(*) FROM meta");
   throw_if_failed(source, from);
@@ -147,8 +147,8 @@ copy_report copy_store(const std::string& from, const std::string& to, pace at, 
 
 }  // namespace
 
-copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
-  return copy_store(from, to, pace::beside_a_server, progress);
+copy_report back_up_sqlite(const std::string& from, const std::string& to, const copy_progress& progress, accepted_schema accepted) {
+  return copy_store(from, to, pace::beside_a_server, accepted, progress);
 }
 
 copy_report restore_sqlite(const std::string& from, const std::string& to, const copy_progress& progress) {
@@ -160,7 +160,7 @@ copy_report restore_sqlite(const std::string& from, const std::string& to, const
   for (const auto* more : {"-wal", "-shm"}) std::filesystem::remove(to + more, ignored);
   const std::string staged = to + ".restoring";
   std::filesystem::remove(staged, ignored);
-  auto report = copy_store(from, staged, pace::alone, progress);
+  auto report = copy_store(from, staged, pace::alone, accepted_schema::older_too, progress);
   {
     sqlite_connection target;
     target.open(staged, SQLITE_OPEN_READWRITE);

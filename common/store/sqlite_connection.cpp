@@ -43,11 +43,21 @@ std::int64_t sqlite_connection::integer(const char* sql) {
 std::string sqlite_connection::text(const char* sql) {
   statement source(*this, sql);
   query row(source);
-  return row.next() ? std::string(row.bytes(0)) : std::string();
+  std::string first = row.next() ? std::string(row.bytes(0)) : std::string();
+  // What the statement changes is done, or fails, when it ends: `PRAGMA journal_mode = WAL` answers "wal" before.
+  row.next();
+  return first;
 }
 
 errc sqlite_connection::reason() const noexcept {
-  return code() == SQLITE_CORRUPT || code() == SQLITE_NOTADB ? errc::corrupt : errc::unavailable;
+  switch (code()) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CONSTRAINT:  // A row is there that should not be.
+      return errc::corrupt;
+    default:
+      return errc::unavailable;
+  }
 }
 
 void sqlite_connection::fail(int code) {

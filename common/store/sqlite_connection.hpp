@@ -40,6 +40,7 @@ class sqlite_connection {
   bool failed() const noexcept { return code_ != SQLITE_OK; }
   /// SQLite's primary result code of the failure.
   int code() const noexcept { return code_ & 0xff; }
+  int extended_code() const noexcept { return code_; }
   /// SQLite's words for the failure; never contains stored values.
   const std::string& message() const noexcept { return message_; }
   /// What the store's callers are told.

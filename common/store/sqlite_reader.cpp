@@ -12,16 +12,18 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
       select_record_(connection, "SELECT id, version FROM records WHERE key = ?1"),
       select_streams_(connection, "SELECT id, kind, head, chain FROM streams WHERE record = ?1 ORDER BY kind"),
       select_stream_(connection, "SELECT id, head FROM streams WHERE record = ?1 AND kind = ?2"),
-      select_snapshot_(connection, "SELECT version, bytes FROM snapshots WHERE record = ?1"),
+      select_snapshot_(connection, "SELECT version, bytes, digest FROM snapshots WHERE record = ?1"),
       select_name_(connection, "SELECT id FROM names WHERE name = ?1"),
       select_version_(connection, "SELECT version FROM positions WHERE position = ?1"),
+      select_link_(connection, "SELECT e.chain FROM positions p CROSS JOIN entries e ON e.row = p.row WHERE p.position = ?1"),
       select_entry_(connection,
-                    "SELECT e.position, e.version, e.bytes FROM positions p CROSS JOIN entries e ON e.row = p.row WHERE p.position = ?1"),
+                    "SELECT e.position, e.version, e.bytes, e.chain FROM positions p CROSS JOIN entries e ON e.row = p.row "
+                    "WHERE p.position = ?1"),
       select_entries_(connection,
-                      "SELECT e.position, e.version, e.bytes FROM positions p CROSS JOIN entries e ON e.row = p.row "
+                      "SELECT e.position, e.version, e.bytes, e.chain FROM positions p CROSS JOIN entries e ON e.row = p.row "
                       "WHERE p.position BETWEEN ?1 AND ?2 ORDER BY p.position"),
       select_about_(connection,
-                    "SELECT e.position, e.version, e.bytes FROM about a CROSS JOIN positions p ON p.position = a.position "
+                    "SELECT e.position, e.version, e.bytes, e.chain FROM about a CROSS JOIN positions p ON p.position = a.position "
                     "CROSS JOIN entries e ON e.row = p.row WHERE a.target = ?1 ORDER BY a.position"),
       select_command_(connection, "SELECT digest, kind, seq FROM commands WHERE id = ?1 AND actor = ?2"),
       select_memberships_(connection,
@@ -64,8 +66,21 @@ std::int64_t sqlite_reader::find_name(const std::string& name) {
   return row.next() ? row.integer(0) : 0;
 }
 
-stored_entry sqlite_reader::entry(const query& row, stream_kind kind) const {
-  return {kind, seq_of_position(row.integer(0)), row.as<std::uint64_t>(1), std::string(row.bytes(2))};
+chain_value sqlite_reader::link_at(std::int64_t stream, std::uint64_t seq) {
+  if (seq == 0) return {};
+  query row(select_link_, position_of(stream, seq));
+  if (row.next()) {
+    if (const auto link = row.fixed<chain_value>(0)) return *link;
+  }
+  connection_.fail_corrupt("a link of a stream's chain is missing");
+  return {};
+}
+
+stored_entry sqlite_reader::entry(const query& row, const stream_row& stream, chain_value& link) {
+  const auto stored = row.fixed<chain_value>(3);
+  link = hasher_.next(link, row.bytes(2));
+  if (stored != link || stream_of_position(row.integer(0)) != stream.id) connection_.fail_corrupt("an entry does not fit its chain value");
+  return {stream.kind, seq_of_position(row.integer(0)), row.as<std::uint64_t>(1), std::string(row.bytes(2))};
 }
 
 record_head sqlite_reader::head(const record_key& record) {
@@ -81,12 +96,21 @@ record_head sqlite_reader::head(const record_key& record) {
         return answer;
       }
       answer.streams.push_back({rows.as<stream_kind>(1), rows.as<std::uint64_t>(2), *chain});
+      if (link_at(rows.integer(0), answer.streams.back().head) != *chain) {
+        connection_.fail_corrupt("a stream's chain value is not that of its last entry");
+        return answer;
+      }
     }
   }
   query row(select_snapshot_, id);
   if (!row.next()) return answer;
-  answer.snapshot_version = row.as<std::uint64_t>(0);
   answer.snapshot = row.bytes(1);
+  answer.snapshot_version = row.as<std::uint64_t>(0);
+  if (row.fixed<chain_value>(2) != hasher_.snapshot_digest(answer.snapshot_version, answer.snapshot)) {
+    answer.snapshot_damaged = true;
+    answer.snapshot_version = 0;
+    answer.snapshot.clear();
+  }
   return answer;
 }
 
@@ -126,14 +150,18 @@ std::vector<stored_entry> sqlite_reader::read_record(const record_key& record, s
   struct candidate {
     std::uint64_t version;
     std::uint64_t seq;
-    const stream_row* stream;
+    stream_row* stream;
     bool operator>(const candidate& other) const { return version > other.version; }
   };
   std::priority_queue<candidate, std::vector<candidate>, std::greater<>> next;
-  const auto offer = [&](const stream_row& stream, std::uint64_t seq) {
+  const auto offer = [&](stream_row& stream, std::uint64_t seq) {
     if (seq <= stream.head) next.push({version_at(stream, seq), seq, &stream});
   };
-  for (const auto& stream : streams) offer(stream, first_after(stream, after));
+  for (auto& stream : streams) {
+    const auto first = first_after(stream, after);
+    if (first <= stream.head) stream.link = link_at(stream.id, first - 1);
+    offer(stream, first);
+  }
 
   std::vector<stored_entry> entries;
   std::size_t bytes = 0;
@@ -148,7 +176,7 @@ std::vector<stored_entry> sqlite_reader::read_record(const record_key& record, s
       }
       bytes += row.bytes(2).size();
       if (bytes > max_bytes && !entries.empty()) break;
-      entries.push_back(entry(row, first.stream->kind));
+      entries.push_back(entry(row, *first.stream, first.stream->link));
     }
     offer(*first.stream, first.seq + 1);
   }
@@ -164,12 +192,13 @@ std::vector<stored_entry> sqlite_reader::read_stream(const record_key& record, s
   if (from > to) return {};
   std::vector<stored_entry> entries;
   std::size_t bytes = 0;
+  auto link = link_at(stream->id, from - 1);
   query rows(select_entries_, position_of(stream->id, from), position_of(stream->id, to));
   while (rows.next()) {
     bytes += rows.bytes(2).size();
     if (bytes > max_bytes && !entries.empty()) return entries;
-    entries.push_back(entry(rows, kind));
-    if (entries.back().seq != from + entries.size() - 1) break;
+    entries.push_back(entry(rows, *stream, link));
+    if (connection_.failed() || entries.back().seq != from + entries.size() - 1) break;
   }
   const bool complete = !entries.empty() && entries.back().seq == to && entries.size() == to - from + 1;
   if (!complete) connection_.fail_corrupt("an entry before a stream's head is missing");
@@ -181,15 +210,19 @@ std::vector<stored_entry> sqlite_reader::read_about(const record_key& record, st
   if (!stream || seq == 0 || seq > stream->head) return {};
   std::vector<stored_entry> entries;
   {
+    auto link = link_at(stream->id, seq - 1);
     query row(select_entry_, position_of(stream->id, seq));
-    if (row.next()) entries.push_back(entry(row, kind));
+    if (row.next()) entries.push_back(entry(row, *stream, link));
   }
   if (entries.empty()) {
     connection_.fail_corrupt("an entry before a stream's head is missing");
     return entries;
   }
   query rows(select_about_, position_of(stream->id, seq));
-  while (rows.next()) entries.push_back(entry(rows, kind));
+  while (rows.next()) {
+    auto link = link_at(stream->id, seq_of_position(rows.integer(0)) - 1);
+    entries.push_back(entry(rows, *stream, link));
+  }
   return entries;
 }
 

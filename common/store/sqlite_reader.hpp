@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "store/chain.hpp"
 #include "store/sqlite_connection.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/sqlite_writer.hpp"
@@ -45,6 +46,7 @@ class sqlite_reader {
     stream_kind kind = 0;
     std::int64_t id = 0;
     std::uint64_t head = 0;
+    chain_value link{};  ///< Of the last entry that was read of it.
   };
 
   record_row find_record(const record_key& record);
@@ -52,12 +54,16 @@ class sqlite_reader {
   std::int64_t find_name(const std::string& name);
   std::uint64_t version_at(const stream_row& stream, std::uint64_t seq);
   std::uint64_t first_after(const stream_row& stream, std::uint64_t version);
-  stored_entry entry(const query& row, stream_kind kind) const;
+  /// The chain value of an entry; that of entry 0 is all zeros.
+  chain_value link_at(std::int64_t stream, std::uint64_t seq);
+  /// The entry of a row, which must follow `link` in the chain; `link` moves to it. What does not is a failure and never handed out.
+  stored_entry entry(const query& row, const stream_row& stream, chain_value& link);
 
   sqlite_connection& connection_;
+  chain_hasher hasher_;
   statement begin_, end_;
   statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
-  statement select_version_, select_entry_, select_entries_, select_about_;
+  statement select_version_, select_link_, select_entry_, select_entries_, select_about_;
   statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
 };
 

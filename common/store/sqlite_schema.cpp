@@ -43,7 +43,7 @@ CREATE TABLE cursors(person INTEGER NOT NULL, stream INTEGER NOT NULL, displayed
   read_own INTEGER NOT NULL, PRIMARY KEY(person, stream)) WITHOUT ROWID;
 CREATE TABLE device_cursors(stream INTEGER NOT NULL, person INTEGER NOT NULL, device INTEGER NOT NULL,
   received INTEGER NOT NULL, PRIMARY KEY(stream, person, device)) WITHOUT ROWID;
-CREATE TABLE snapshots(record INTEGER PRIMARY KEY, version INTEGER NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE snapshots(record INTEGER PRIMARY KEY, version INTEGER NOT NULL, bytes BLOB NOT NULL, digest BLOB NOT NULL DEFAULT x'');
 )";
 
 std::string owner_of(int file) {
@@ -156,19 +156,48 @@ void open_to_read(sqlite_connection& connection, const std::string& path) {
   connection.open(immutable_uri(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
-void check_schema(sqlite_connection& connection, const std::string& path) {
+void check_schema(sqlite_connection& connection, const std::string& path, accepted_schema accepted) {
   const auto application = connection.integer("PRAGMA application_id");
   const auto version = connection.integer("PRAGMA user_version");
   throw_if_failed(connection, path);
   if (application != store_application_id) {
     throw open_error(open_failure::not_a_store, path + " is not a careteam store: correct the path");
   }
-  if (version != store_schema_version) {
-    throw open_error(open_failure::other_schema,
-                     "store " + path + " has schema " + std::to_string(version) + ", this program needs " +
-                         std::to_string(store_schema_version) +
-                         (version > store_schema_version ? ": use the newer program" : ": use the older program"));
+  const std::string differs =
+      "store " + path + " has schema " + std::to_string(version) + ", this program needs " + std::to_string(store_schema_version);
+  if (version > store_schema_version) throw open_error(open_failure::newer_schema, differs + ": use the newer program");
+  if (version == store_schema_version || (accepted == accepted_schema::older_too && version >= oldest_schema_version)) return;
+  throw open_error(open_failure::older_schema, differs);
+}
+
+void rewrite_wal(const std::string& path) {
+  constexpr std::size_t step_bytes = 1 << 20;
+  const int file = ::open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) {
+    if (errno == ENOENT) return;
+    throw_file_error(errno, path);
   }
+  std::string bytes(step_bytes, '\0');
+  off_t at = 0;
+  ssize_t size = 0;
+  bool good = true;
+  while (good && (size = pread(file, bytes.data(), bytes.size(), at)) > 0) {
+    good = pwrite(file, bytes.data(), static_cast<std::size_t>(size), at) == size;
+    at += size;
+  }
+  good = good && size == 0 && fdatasync(file) == 0;
+  const int error = errno;
+  ::close(file);
+  if (!good) throw_file_error(error, path);
+}
+
+void sync_folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  const int file = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = file >= 0 && fsync(file) == 0;
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  if (!synced) throw_file_error(error, path);
 }
 
 void create_schema(sqlite_connection& connection, const std::string& path) {

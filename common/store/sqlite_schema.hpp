@@ -10,7 +10,7 @@
 namespace careteam::store {
 
 /// Why a store cannot be opened. The message says what to do.
-enum class open_failure { missing, read_only, not_a_store, other_schema, locked, corrupt, unreadable };
+enum class open_failure { missing, read_only, not_a_store, older_schema, newer_schema, locked, corrupt, unreadable };
 
 /// Thrown at start-up only.
 class open_error : public std::runtime_error {
@@ -25,7 +25,9 @@ class open_error : public std::runtime_error {
 /// "care" in the header of the file (PRAGMA application_id).
 inline constexpr std::int64_t store_application_id = 0x63617265;
 /// Grows when the tables change (PRAGMA user_version).
-inline constexpr std::int64_t store_schema_version = 1;
+inline constexpr std::int64_t store_schema_version = 2;
+/// What `careteam migrate` can start from.
+inline constexpr std::int64_t oldest_schema_version = 1;
 /// A stream has at most this many entries: seq is the lower half of a position.
 inline constexpr std::uint64_t max_stream_entries = 0xffff'ffff;
 /// A store has at most this many streams: the upper half of a position, without its sign.
@@ -64,8 +66,19 @@ void require_file(const std::string& path);
 /// Opens a store for reading, whoever else has it open. The connection's failure says what went wrong.
 void open_to_read(sqlite_connection& connection, const std::string& path);
 
-/// Throws open_error unless the connection's file is a store of this schema.
-void check_schema(sqlite_connection& connection, const std::string& path);
+/// Which schemas will do: `older_too` is for what is done to a store before it is migrated.
+enum class accepted_schema { current, older_too };
+
+/// Throws open_error unless the connection's file is a store of such a schema.
+void check_schema(sqlite_connection& connection, const std::string& path, accepted_schema accepted = accepted_schema::current);
+
+/// A process that dies after a failed sync leaves pages that look as if they were on the disk and are not, and the next sync would not
+/// write them. So whoever opens a store writes the WAL's bytes once more, as they are, and syncs them, before anything is appended behind
+/// them. Needs the store_lock. Throws open_error where the disk still fails.
+void rewrite_wal(const std::string& path);
+
+/// Makes the names of new files beside `path` durable. Throws open_error.
+void sync_folder_of(const std::string& path);
 
 /// Creates the tables of an empty file, in one transaction. Throws open_error.
 void create_schema(sqlite_connection& connection, const std::string& path);

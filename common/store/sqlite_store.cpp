@@ -34,6 +34,8 @@ constexpr std::int64_t gap_checkpoint_pages = 256;
 constexpr auto quiet_before_checkpoint = 250ms;
 constexpr std::int64_t quiet_checkpoint_pages = 100;
 constexpr int page_bytes = 4096;
+// A disk that failed is asked again this often when nobody else asks.
+constexpr auto pause_before_settling = 1000ms;
 // After this many attempts somebody else keeps moving the same cursor, and the writer counts itself.
 constexpr int max_deferred_counts = 3;
 
@@ -175,6 +177,9 @@ class core : public std::enable_shared_from_this<core> {
 
   void write_loop();
   void write_together(work_queue<write_job>::jobs& jobs);
+  std::optional<errc> transact(const work_queue<write_job>::jobs& jobs);
+  bool settle();
+  void checkpoint();
   void read_loop();
   void read_together(work_queue<read_job>::jobs& jobs);
   void report_failure(sqlite_connection& connection);
@@ -202,6 +207,8 @@ class core : public std::enable_shared_from_this<core> {
   std::shared_ptr<job> end_of_reader_;
   std::atomic<std::uint64_t> transactions_{0};
 
+  bool checkpoint_failed_ = false;  ///< The writer's: it is reported once.
+
   // Used by the threads. The lock goes last.
   std::unique_ptr<store_lock> lock_;
   sqlite_connection write_connection_;
@@ -218,6 +225,7 @@ core::core(asio::any_io_executor executor, sqlite_options options) : executor_(s
   std::error_code ignored;
   if (auto resolved = std::filesystem::weakly_canonical(options_.path, ignored); !ignored) options_.path = resolved.string();
   lock_ = std::make_unique<store_lock>(options_.path);
+  rewrite_wal(options_.path);
   open_writer();
   open_reader();
 }
@@ -258,6 +266,8 @@ void core::open_writer() {
   writer_ = std::make_unique<sqlite_writer>(connection);
   if (epoch_.empty()) connection.fail_corrupt("the epoch is missing");
   throw_if_failed(connection, path);
+  // SQLite syncs the folder after it has made the WAL, and does not look whether that went well.
+  sync_folder_of(path);
 }
 
 void core::open_reader() {
@@ -350,6 +360,7 @@ void core::write_loop() {
     std::optional<std::chrono::milliseconds> patience;
     if (writer_->pages_to_checkpoint() >= quiet_checkpoint_pages) patience = quiet_before_checkpoint;
     if (writer_->pages_to_checkpoint() >= gap_checkpoint_pages) patience = 0ms;
+    if (writer_->in_doubt()) patience = pause_before_settling;
     std::size_t bytes = 0;
     const auto fits = [&](const write_job& job) { return (bytes += job.weight_bytes()) <= max_transaction_bytes; };
     auto [what, jobs] = writes_.take(patience, fits);
@@ -358,9 +369,9 @@ void core::write_loop() {
       break;
     }
     if (what == state::work) write_together(jobs);
-    if (what == state::idle || writer_->pages_to_checkpoint() >= busy_checkpoint_pages) writer_->checkpoint();
+    if (what == state::idle || writer_->pages_to_checkpoint() >= busy_checkpoint_pages) checkpoint();
   }
-  if (end_of_writer_) writer_->checkpoint_and_truncate();
+  if (end_of_writer_ && settle()) writer_->checkpoint_and_truncate();
   writer_.reset();
   write_connection_.close();
   lock_.reset();
@@ -370,6 +381,19 @@ void core::write_loop() {
 }
 
 void core::write_together(work_queue<write_job>::jobs& jobs) {
+  const auto failed = transact(jobs);
+  if (!failed) return answer(jobs);
+  if (*failed != errc::corrupt || jobs.size() == 1) return refuse(jobs, *failed);
+  // One record's damage is not the others' failure.
+  for (auto& job : jobs) {
+    work_queue<write_job>::jobs alone{std::move(job)};
+    write_together(alone);
+  }
+  jobs.clear();
+}
+
+std::optional<errc> core::transact(const work_queue<write_job>::jobs& jobs) {
+  if (!settle()) return errc::unavailable;
   writer_->begin();
   for (const auto& job : jobs) {
     if (writer_->failed()) break;
@@ -377,12 +401,27 @@ void core::write_together(work_queue<write_job>::jobs& jobs) {
   }
   if (writer_->commit()) {
     transactions_.fetch_add(1, std::memory_order_relaxed);
-    return answer(jobs);
+    return std::nullopt;
   }
   const errc reason = write_connection_.reason();
   report_failure(write_connection_);
   write_connection_.clear_failure();
-  refuse(jobs, reason);
+  return settle() ? reason : errc::uncertain;
+}
+
+bool core::settle() {
+  if (writer_->settle()) return true;
+  report_failure(write_connection_);
+  write_connection_.clear_failure();
+  return false;
+}
+
+void core::checkpoint() {
+  if (!settle()) return;
+  const bool failed = !writer_->checkpoint();
+  if (failed && !checkpoint_failed_) report_failure(write_connection_);
+  write_connection_.clear_failure();
+  checkpoint_failed_ = failed;
 }
 
 void core::read_loop() {

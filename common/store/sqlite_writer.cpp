@@ -22,6 +22,13 @@ constexpr std::uint64_t max_entries_counted_by_writer = 128;
 // Waiting for readers is what every commit does meanwhile.
 constexpr int restart_patience_ms = 10;
 
+/// Whether a commit that failed like this may have written all of itself. A write that failed has not: the mark of a commit is the last
+/// thing that is written.
+bool may_be_in_wal(int extended_code) {
+  const int code = extended_code & 0xff;
+  return extended_code != SQLITE_IOERR_WRITE && code != SQLITE_FULL && code != SQLITE_BUSY && code != SQLITE_CONSTRAINT;
+}
+
 std::int64_t signed_version(std::uint64_t version) {
   return static_cast<std::int64_t>(version);
 }
@@ -49,7 +56,7 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
       insert_author_(connection, "INSERT OR IGNORE INTO authors(stream, person, first) VALUES(?1, ?2, ?3)"),
       insert_membership_(connection, "INSERT OR IGNORE INTO memberships(person, record) VALUES(?1, ?2)"),
       delete_membership_(connection, "DELETE FROM memberships WHERE person = ?1 AND record = ?2"),
-      put_snapshot_(connection, "INSERT OR REPLACE INTO snapshots(record, version, bytes) VALUES(?1, ?2, ?3)"),
+      put_snapshot_(connection, "INSERT OR REPLACE INTO snapshots(record, version, bytes, digest) VALUES(?1, ?2, ?3, ?4)"),
       select_cursor_(connection, "SELECT displayed, read, read_own FROM cursors WHERE person = ?1 AND stream = ?2"),
       put_cursor_(connection, "INSERT OR REPLACE INTO cursors(person, stream, displayed, read, read_own) VALUES(?1, ?2, ?3, ?4, ?5)"),
       put_received_(connection,
@@ -81,17 +88,39 @@ void sqlite_writer::begin() {
 
 bool sqlite_writer::commit() {
   write_heads();
+  const bool complete = !connection_.failed();
   commit_.run();
   if (!connection_.failed()) {
     shrink_caches();
     return true;
   }
+  in_doubt_ |= complete && may_be_in_wal(connection_.extended_code());
   drop_caches();
+  roll_back();
+  return false;
+}
+
+// What was written last may be whole in the WAL as the page cache has it, and the failed sync may have marked it clean: the next sync
+// would say nothing. So it is overwritten, and the sync of that is believed: it covers every page that it depends on.
+bool sqlite_writer::settle() {
+  if (!in_doubt_) return true;
+  connection_.execute("BEGIN IMMEDIATE");
+  // Writes the first page, as it is: a transaction of one page that changes nothing.
+  connection_.execute(("PRAGMA user_version = " + std::to_string(store_schema_version)).c_str());
+  connection_.execute("COMMIT");
+  if (connection_.failed()) {
+    roll_back();
+    return false;
+  }
+  in_doubt_ = false;
+  return true;
+}
+
+void sqlite_writer::roll_back() {
   // Serious errors have rolled back already; the others have to be.
   if (sqlite3_get_autocommit(connection_.handle()) == 0) {
     sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
-  return false;
 }
 
 void sqlite_writer::write_heads() {
@@ -106,19 +135,19 @@ void sqlite_writer::write_heads() {
   changed_.clear();
 }
 
-void sqlite_writer::checkpoint() {
+bool sqlite_writer::checkpoint() {
   checkpointed_pages_ = wal_pages_;
-  if (wal_pages_ <= too_long_pages_) {
-    sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    return;
-  }
+  const bool wait = wal_pages_ > too_long_pages_;
   // Readers that are always busy keep the WAL from starting over at its beginning. Only when it has become long are they waited for. In
   // vain: one of them needs long, as a backup does, and everybody's commit would wait for it at each checkpoint. So the next wait is when
   // there is twice as much.
-  sqlite3_busy_timeout(connection_.handle(), restart_patience_ms);
-  const int result = sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
-  sqlite3_busy_timeout(connection_.handle(), busy_timeout_ms);
-  if (result == SQLITE_BUSY) too_long_pages_ = 2 * wal_pages_;
+  if (wait) sqlite3_busy_timeout(connection_.handle(), restart_patience_ms);
+  const int mode = wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  const int code = sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, mode, nullptr, nullptr) & 0xff;
+  if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED) connection_.fail(sqlite3_extended_errcode(connection_.handle()));
+  if (wait) sqlite3_busy_timeout(connection_.handle(), busy_timeout_ms);
+  if (wait && code == SQLITE_BUSY) too_long_pages_ = 2 * wal_pages_;
+  return !connection_.failed();
 }
 
 void sqlite_writer::checkpoint_and_truncate() {
@@ -291,7 +320,10 @@ std::vector<stream_head> sqlite_writer::append_entries(const record_append& part
     append_entry(entry, ++state.version, target);
   }
   if (!part.entries.empty() && !std::exchange(state.changed, true)) changed_.push_back(&state);
-  if (part.snapshot) put_snapshot_.run(state.id, signed_version(state.version), as_blob(*part.snapshot));
+  if (part.snapshot) {
+    const auto digest = hasher_.snapshot_digest(state.version, *part.snapshot);
+    put_snapshot_.run(state.id, signed_version(state.version), as_blob(*part.snapshot), as_blob(digest));
+  }
 
   std::vector<stream_head> heads;
   for (stream_state& stream : state.streams) {

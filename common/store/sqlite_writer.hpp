@@ -47,17 +47,25 @@ class sqlite_writer {
   append_result append(const std::vector<record_append>& request);
   /// `counted`: answers to an earlier own_count; used where they still fit.
   move_result move(const std::vector<cursor_move>& request, const std::vector<own_count>& counted, long_counts policy);
-  /// True: everything since begin() is on disk. False: nothing of it has happened; the connection's failure says why and is
-  /// to be cleared by the caller.
+  /// True: everything since begin() is on disk. False: nothing of it has happened, unless in_doubt(); the connection's failure says why
+  /// and is to be cleared by the caller.
   bool commit();
+
+  /// The disk failed when a transaction was complete in the WAL but for the sync: after a crash it may be found there, or a hole may. Until
+  /// settle() succeeds nothing may be committed behind it.
+  bool in_doubt() const noexcept { return in_doubt_; }
+  /// Overwrites what is in doubt with an empty transaction, and syncs that. True: what was in doubt has not happened, and never will have.
+  /// False: as before, with a failure to be cleared.
+  bool settle();
 
   /// Whether the transaction has failed already, so that going on is in vain.
   bool failed() const noexcept { return connection_.failed(); }
 
   /// Pages in the WAL that the last checkpoint did not see.
   std::int64_t pages_to_checkpoint() const noexcept { return wal_pages_ - checkpointed_pages_; }
-  /// Copies the WAL to the file as far as readers allow. Between transactions only. Failures do no harm: the WAL keeps everything.
-  void checkpoint();
+  /// Copies the WAL to the file as far as readers allow. Between transactions only. False and a failure, to be cleared: the disk failed;
+  /// that does no harm but that the WAL grows, because it keeps everything until it was copied and synced.
+  bool checkpoint();
   /// The same, and cuts the WAL off. Waits for nobody.
   void checkpoint_and_truncate();
 
@@ -108,6 +116,7 @@ class sqlite_writer {
   bool count_own(const cursor_move& move, std::int64_t person, std::int64_t stream, std::uint64_t to, const std::vector<own_count>& counted,
                  long_counts policy, cursor_state& state);
 
+  void roll_back();
   void write_heads();
   void shrink_caches();
   void drop_caches();
@@ -124,6 +133,7 @@ class sqlite_writer {
   std::vector<record_state*> changed_;
   std::int64_t last_row_ = 0;
 
+  bool in_doubt_ = false;
   std::int64_t wal_pages_ = 0;
   std::int64_t checkpointed_pages_ = 0;
   std::int64_t too_long_pages_ = long_wal_pages;

@@ -14,6 +14,8 @@ class category final : public boost::system::error_category {
         return "stored data contradicts itself";
       case errc::shutting_down:
         return "the store is closed";
+      case errc::uncertain:
+        return "the disk failed, and it is not known whether the store kept this";
     }
     return "unknown store error";
   }

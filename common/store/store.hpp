@@ -24,9 +24,10 @@ namespace careteam::store {
 
 /// What a store can answer besides success. I/O failures carry the implementation's own message to the log.
 enum class errc {
-  unavailable = 1,   ///< The store cannot be written or read now (disk full, I/O error). Nothing of the request has happened.
-  corrupt = 2,       ///< Stored data contradicts itself; `careteam verify` names the place.
-  shutting_down = 3  ///< The store was closed.
+  unavailable = 1,    ///< The store cannot be written or read now (disk full, I/O error). Nothing of the request has happened.
+  corrupt = 2,        ///< Stored data contradicts itself; `careteam verify` names the place. Nothing of the request has happened.
+  shutting_down = 3,  ///< The store was closed.
+  uncertain = 4       ///< The disk failed while the request was made durable: all of it is kept or nothing. The same command asks which.
 };
 const boost::system::error_category& store_category() noexcept;
 boost::system::error_code make_error_code(errc e) noexcept;
@@ -110,6 +111,7 @@ struct record_head {
   std::vector<stream_head> streams;
   std::uint64_t snapshot_version = 0;  ///< 0: no snapshot.
   std::string snapshot;
+  bool snapshot_damaged = false;  ///< There is one, and it is not what was written: it is left out.
 };
 
 /// A person's place in a stream. Positions only move forward.

@@ -107,7 +107,8 @@ class verification {
                         "SELECT p.position, p.version, p.author, e.row, e.position, e.version, e.chain, e.bytes "
                         "FROM positions p LEFT JOIN entries e ON e.row = p.row WHERE p.position BETWEEN ?1 AND ?2 ORDER BY p.position"),
         select_author_(connection, "SELECT first FROM authors WHERE stream = ?1 AND person = ?2"),
-        total_(static_cast<std::uint64_t>(connection.integer("SELECT count(*) FROM entries"))) {}
+        total_(static_cast<std::uint64_t>(connection.integer("SELECT count(*) FROM entries"))),
+        schema_(connection.integer("PRAGMA user_version")) {}
 
   verify_report run() {
     note_unreadable("the file");
@@ -115,6 +116,7 @@ class verification {
     check_records();
     if (progress_) progress_(total_, total_);
     for (const auto& check : reference_checks) check_references(check);
+    if (schema_ >= 2) check_snapshots();
     report_.commands = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM commands"));
     note_unreadable("commands");
     return std::move(report_);
@@ -254,6 +256,21 @@ class verification {
     if (!row.next() && !connection_.failed()) add(record.key, stream.kind, 0, "an author of the stream is not listed");
   }
 
+  void check_snapshots() {
+    statement select(
+        connection_,
+        "SELECT r.key, x.version, x.bytes, x.digest FROM snapshots x JOIN records r ON r.id = x.record WHERE x.version <= r.version");
+    {
+      query rows(select);
+      while (rows.next() && !report_.stopped) {
+        const auto digest = rows.fixed<chain_value>(3);
+        if (digest == hasher_.snapshot_digest(rows.as<std::uint64_t>(1), rows.bytes(2))) continue;
+        add(record_key(rows.bytes(0)), 0, 0, "the snapshot is not what was written (its entries take its place; the next one replaces it)");
+      }
+    }
+    note_unreadable("the snapshots");
+  }
+
   void check_references(const reference_check& check) {
     if (report_.stopped) return;
     statement select(connection_, check.sql);
@@ -275,6 +292,7 @@ class verification {
   const verify_progress& progress_;
   statement select_streams_, select_entries_, select_author_;
   std::uint64_t total_;
+  std::int64_t schema_;
   chain_hasher hasher_;
   version_set versions_;
   std::uint64_t record_entries_ = 0;
@@ -283,12 +301,12 @@ class verification {
 
 }  // namespace
 
-verify_report verify_sqlite(const std::string& path, const verify_progress& progress) {
+verify_report verify_sqlite(const std::string& path, const verify_progress& progress, accepted_schema accepted) {
   require_file(path);
   sqlite_connection connection;
   open_to_read(connection, path);
   throw_if_failed(connection, path);
-  check_schema(connection, path);
+  check_schema(connection, path, accepted);
   // One moment for everything; large reads should not push everything else out of memory.
   connection.execute("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384; BEGIN");
   throw_if_failed(connection, path);

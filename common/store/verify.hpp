@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "store/sqlite_schema.hpp"
 #include "store/store.hpp"
 
 namespace careteam::store {
@@ -37,7 +38,7 @@ inline constexpr std::size_t max_findings = 1000;
 
 /// Checks a store, also one that is being served: it sees one moment, and the WAL grows while it looks. Read-only; blocks;
 /// memory does not grow with the number of entries but for 1 bit per version of the record in hand. Throws open_error when the file is
-/// not there or is no store of this schema.
-verify_report verify_sqlite(const std::string& path, const verify_progress& progress);
+/// not there or is no store of such a schema.
+verify_report verify_sqlite(const std::string& path, const verify_progress& progress, accepted_schema accepted = accepted_schema::current);
 
 }  // namespace careteam::store

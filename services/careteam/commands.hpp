@@ -66,6 +66,10 @@ int backup(const std::filesystem::path& config_file, const copy_request& asked);
 /// `careteam restore`: a backup becomes the store.
 int restore(const std::filesystem::path& config_file, const copy_request& asked);
 
+/// `careteam migrate`: the store of an older program becomes this one's. An empty `backup_to`: beside the store, named after schema and
+/// time.
+int migrate(const std::filesystem::path& config_file, std::filesystem::path backup_to);
+
 /// `careteam health`: how the running server is, for where there is no curl.
 int health(const std::filesystem::path& config_file);
 

@@ -109,6 +109,13 @@ int main(int argc, char** argv) {
   restoring->add_option("file", copy.file, "The backup; it is verified first")->required()->check(CLI::ExistingFile);
   restoring->add_flag("-q,--quiet", copy.quiet, "Tell only what went wrong");
 
+  auto* migrating = app.add_subcommand(
+      "migrate",
+      "Make the store of an older program this program's; writes and verifies a backup first, and does nothing where it need not");
+  with_config(migrating);
+  std::filesystem::path backup_to;
+  migrating->add_option("--backup", backup_to, "Where the backup goes; default: beside the store, named after its schema and the time");
+
   auto* asking_health = app.add_subcommand("health", "Ask the running server how it is: exit 0 and its report, or 1");
   with_config(asking_health);
 
@@ -137,11 +144,17 @@ int main(int argc, char** argv) {
     if (*sessions) return list_or_revoke(config_file, whose);
     if (*backing_up) return backup(config_file, copy);
     if (*restoring) return restore(config_file, copy);
+    if (*migrating) return migrate(config_file, backup_to);
     if (*asking_health) return health(config_file);
     if (benching.chosen()) return benching.run();
     if (*checking) return check_config(config_file);
     if (*defaults) return print_defaults();
     if (*documenting) return print_settings();
+  } catch (const store::open_error& error) {
+    std::cerr << "careteam: " << error.what();
+    if (error.kind() == store::open_failure::older_schema) std::cerr << ": run `careteam migrate --config " << config_file.string() << '`';
+    std::cerr << '\n';
+    return exit_failed;
   } catch (const std::exception& error) {
     std::cerr << "careteam: " << error.what() << '\n';
     return exit_failed;

@@ -16,6 +16,7 @@
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
 #include "store/sqlite_backup.hpp"
+#include "store/sqlite_migration.hpp"
 #include "store/sqlite_store.hpp"
 #include "store/verify.hpp"
 
@@ -254,9 +255,8 @@ void tell_copy(std::string_view what, const store::copy_report& made, std::chron
   std::cout << what << ": bytes=" << made.bytes << " seconds=" << seconds.data() << " epoch=" << made.epoch << '\n';
 }
 
-/// Verifies the store at `path` and says what was found.
-int report_verification(const std::filesystem::path& path, telling tell) {
-  const auto report = store::verify_sqlite(path.string(), show_progress<1>("entries verified", tell));
+/// Says what was found.
+int report_verification(const store::verify_report& report, telling tell) {
   for (const auto& one : report.findings) {
     std::cerr << "finding:";
     if (!one.record.empty()) std::cerr << " record=" << one.record;
@@ -268,6 +268,12 @@ int report_verification(const std::filesystem::path& path, telling tell) {
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
             << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
   return report.sound() ? exit_done : exit_failed;
+}
+
+/// Verifies the store at `path` and says what was found.
+int report_verification(const std::filesystem::path& path, telling tell,
+                        store::accepted_schema accepted = store::accepted_schema::current) {
+  return report_verification(store::verify_sqlite(path.string(), show_progress<1>("entries verified", tell), accepted), tell);
 }
 
 }  // namespace
@@ -337,13 +343,38 @@ int restore(const std::filesystem::path& config_file, const copy_request& asked)
   if (!settings) return exit_failed;
   const auto tell = asked.quiet ? telling::failures : telling::all;
   const auto started = std::chrono::steady_clock::now();
-  if (report_verification(asked.file, tell) != exit_done) {
+  if (report_verification(asked.file, tell, store::accepted_schema::older_too) != exit_done) {
     std::cerr << "careteam restore: this backup is not sound; nothing was restored\n";
     return exit_failed;
   }
   const auto made = store::restore_sqlite(asked.file.string(), settings->store.path.string(), show_progress<mebibyte>("MiB copied", tell));
   if (tell == telling::all) tell_copy("restored", made, started);
   return exit_done;
+}
+
+int migrate(const std::filesystem::path& config_file, std::filesystem::path backup_to) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  const auto path = settings->store.path.string();
+  if (backup_to.empty()) {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    backup_to = path + ".before-schema-" + std::to_string(store::store_schema_version) + "-" + shown(now.time_since_epoch().count());
+  }
+  const auto done = store::migrate_sqlite(path, backup_to.string(), show_progress<mebibyte>("MiB copied", telling::all));
+  if (done.from == store::store_schema_version) {
+    std::cout << "nothing to do: the store has schema " << done.from << '\n';
+    return exit_done;
+  }
+  std::cout << "backup: " << backup_to.string() << " bytes=" << done.backup_bytes << '\n';
+  if (report_verification(done.before, telling::all) != exit_done) {
+    std::cerr << "careteam migrate: the store is not sound; nothing was changed\n";
+    return exit_failed;
+  }
+  std::cout << "migrated: schema " << done.from << " to " << done.to << '\n';
+  if (report_verification(done.after, telling::all) == exit_done) return exit_done;
+  std::cerr << "careteam migrate: the migrated store is not sound: move it away and run `careteam restore --config " << config_file.string()
+            << ' ' << backup_to.string() << "` with the older program\n";
+  return exit_failed;
 }
 
 }  // namespace careteam

@@ -1,7 +1,12 @@
 // `careteam serve`: wires the parts into one process on one event loop.
+#ifdef CARETEAM_MIMALLOC
+#include <mimalloc.h>
+#endif
+
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cerrno>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -233,6 +238,9 @@ class server {
                                 [this] { return static_cast<double>(keys_.keys().size()); });
     metrics_.add_callback_gauge("careteam_records_loaded", "Records at work in this process.",
                                 [this] { return static_cast<double>(hosts_.size()); });
+    metrics_.add_callback_gauge("careteam_records_quarantined",
+                                "Records that are damaged in the store and therefore closed; the log names them.",
+                                [this] { return static_cast<double>(hosts_.quarantined()); });
     metrics_.add_callback_gauge("careteam_presence_known", "1: presence is known; 0: Redis cannot be reached.",
                                 [this] { return presence_ && presence_->known() ? 1.0 : 0.0; });
     metrics_.add_callback_counter("careteam_store_transactions_total", "Transactions of the store, each of many commands when it is busy.",
@@ -356,7 +364,8 @@ class server {
     const std::string little = disk_watch_.short_of_room() ? ": nearly full, see store.min_free_bytes" : "";
     std::string text = "schema " + std::to_string(store::store_schema_version) + "\nepoch " + store_->epoch() + "\ndisk free " +
                        std::to_string(disk_watch_.free_bytes() >> 20) + " MiB" + little + "\nsessions " +
-                       std::to_string(hub_.session_count()) + "\nrecords at work " + std::to_string(hosts_.size()) + "\n";
+                       std::to_string(hub_.session_count()) + "\nrecords at work " + std::to_string(hosts_.size()) +
+                       "\nrecords quarantined " + std::to_string(hosts_.quarantined()) + "\n";
     if (presence_) text += "redis canary " + co_await presence_->canary() + "\n";
     co_return text;
   }
@@ -395,6 +404,15 @@ int serve(const std::filesystem::path& config_file) {
   }
   runtime::set_log_level(settings->log.level);
   runtime::ignore_broken_pipes();
+  runtime::end_when_memory_is_exhausted();
+#ifdef CARETEAM_MIMALLOC
+  // Its `new` does not find the C++ library's handler, and would abort without a word.
+  mi_register_error(
+      [](int error, void*) {
+        if (error == ENOMEM) runtime::end_without_memory();
+      },
+      nullptr);
+#endif
   gateway::quiet_protobuf();
   asio::io_context loop(1);
   server running(loop, *settings);

@@ -38,12 +38,24 @@ boost::asio::awaitable<void> cursor_desk::write() {
   moves.reserve(waiting_.size());
   for (auto& [key, what] : waiting_) moves.push_back(std::move(what));
   waiting_.clear();
+  const auto failed = co_await write(moves);
+  if (failed != store::errc::corrupt || moves.size() == 1) co_return;
+  // One record's damage is not the others' failure.
+  for (auto& what : moves) {
+    std::vector<store::cursor_move> alone;
+    alone.push_back(std::move(what));
+    (void)co_await write(std::move(alone));
+  }
+}
+
+boost::asio::awaitable<boost::system::error_code> cursor_desk::write(std::vector<store::cursor_move> moves) {
   auto moved = co_await store_.move_cursors(moves);
   if (moved) {
     listener_.cursors_moved(*moved, moves);
-  } else {
-    runtime::log_warning("cursors_not_written", {{"moves", moves.size()}, {"error", moved.error()}});
+    co_return boost::system::error_code{};
   }
+  runtime::log_warning("cursors_not_written", {{"moves", moves.size()}, {"error", moved.error()}});
+  co_return moved.error();
 }
 
 }  // namespace careteam::coordination

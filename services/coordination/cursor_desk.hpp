@@ -34,6 +34,7 @@ class cursor_desk {
  private:
   void arm();
   boost::asio::awaitable<void> write();
+  boost::asio::awaitable<boost::system::error_code> write(std::vector<store::cursor_move> moves);
   using move_key = std::tuple<store::record_key, store::stream_kind, std::string, std::string>;
   boost::asio::any_io_executor executor_;
   store::record_store& store_;

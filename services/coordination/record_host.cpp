@@ -41,6 +41,20 @@ care::refusal try_later() {
   return why;
 }
 
+care::refusal damaged() {
+  return care::refuse(care::code::data_loss, "", "what is stored here is damaged; nothing has happened; the operator has to mend it");
+}
+
+/// What a command hears when the store failed.
+care::refusal refusal_of(error_code failed) {
+  if (failed == store::errc::corrupt) return damaged();
+  auto why = try_later();
+  if (failed == store::errc::uncertain) {
+    why.message = "the disk failed, and it is not known whether this was kept; send it again with the same commandId";
+  }
+  return why;
+}
+
 /// Whoever waits for this goes on, and whoever comes to wait does not.
 void happen(asio::steady_timer& event) {
   event.expires_at(asio::steady_timer::time_point::min());
@@ -108,6 +122,11 @@ record_host::record_host(host_environment& environment, std::string patient_id)
       state_(patient_id_),
       boundary_(environment.executor) {}
 
+void record_host::quarantine() {
+  if (std::exchange(quarantined_, true)) return;
+  runtime::log_error("record_quarantined", {{"record", key_}, {"text", "damaged in the store; `careteam verify` names the place"}});
+}
+
 void record_host::submit(submission what) {
   if (mailbox_.size() >= max_waiting_per_record) {
     auto why = care::refuse(care::code::resource_exhausted, "", "too much is waiting on this record; try again");
@@ -125,7 +144,7 @@ void record_host::note(care::facts entries, v1::Author author, std::function<voi
 }
 
 void record_host::when_settled(std::function<void(error_code)> what) {
-  if (loaded_ && !running_) {
+  if (loaded_ && !running_ && !quarantined_) {
     what({});
     return;
   }
@@ -158,20 +177,13 @@ void record_host::wake() {
 
 asio::awaitable<void> record_host::run() {
   while (!mailbox_.empty()) {
-    if (!loaded_) {
-      const error_code failed = co_await load();
-      if (failed) {
-        runtime::log_error("record_not_loaded", {{"record", key_}, {"error", failed}});
-        environment_.metrics.store_failures.increment();
-        auto waiting = std::exchange(mailbox_, {});
-        for (auto& one : waiting) {
-          if (auto* command = std::get_if<submission>(&one)) command->answer(*command, {try_later(), {}});
-          if (auto* entries = std::get_if<noted>(&one)) entries->done(failed);
-          if (auto* asking = std::get_if<visit>(&one)) asking->what(failed);
-          if (auto* keeping = std::get_if<held>(&one)) happen(*keeping->granted);
-        }
-        continue;
-      }
+    error_code failed;
+    if (!loaded_ && !quarantined_) failed = co_await load();
+    if (failed == store::errc::corrupt) quarantine();
+    if (quarantined_) failed = make_error_code(store::errc::corrupt);
+    if (failed) {
+      turn_away(failed);
+      continue;
     }
     if (auto* keeping = std::get_if<held>(&mailbox_.front())) {
       const held now = *keeping;
@@ -185,6 +197,18 @@ asio::awaitable<void> record_host::run() {
     co_await take_batch();
   }
   running_ = false;
+}
+
+void record_host::turn_away(error_code failed) {
+  if (!quarantined_) runtime::log_error("record_not_loaded", {{"record", key_}, {"error", failed}});
+  environment_.metrics.store_failures.increment();
+  auto waiting = std::exchange(mailbox_, {});
+  for (auto& one : waiting) {
+    if (auto* command = std::get_if<submission>(&one)) command->answer(*command, {refusal_of(failed), {}});
+    if (auto* entries = std::get_if<noted>(&one)) entries->done(failed);
+    if (auto* asking = std::get_if<visit>(&one)) asking->what(failed);
+    if (auto* keeping = std::get_if<held>(&one)) happen(*keeping->granted);
+  }
 }
 
 asio::awaitable<error_code> record_host::load() {
@@ -246,13 +270,14 @@ asio::awaitable<void> record_host::take_batch() {
   work.answered.assign(work.commands.size(), 0);
   if (read_again) {
     const error_code failed = co_await catch_up_listeners();
+    if (failed == store::errc::corrupt) quarantine();
     if (failed) runtime::log_error("record_not_refreshed", {{"record", key_}, {"error", failed}});
   }
   for (auto& asking : visits) asking.what(loaded_ ? error_code{} : make_error_code(store::errc::unavailable));
   if (work.commands.empty() && work.notes.empty()) co_return;
 
+  error_code failed;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
-    error_code failed;
     if (!loaded_) failed = co_await catch_up_listeners();
     if (!failed) failed = co_await page_in(work);
     if (failed) break;
@@ -261,11 +286,12 @@ asio::awaitable<void> record_host::take_batch() {
     if (done) co_return;
     environment_.metrics.conflicts.increment();
   }
+  if (failed == store::errc::corrupt) quarantine();
   environment_.metrics.store_failures.increment();
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
-    if (!work.answered[i]) work.commands[i].answer(work.commands[i], {try_later(), {}});
+    if (!work.answered[i]) work.commands[i].answer(work.commands[i], {refusal_of(failed), {}});
   }
-  for (auto& entries : work.notes) entries.done(make_error_code(store::errc::unavailable));
+  for (auto& entries : work.notes) entries.done(failed ? failed : make_error_code(store::errc::unavailable));
 }
 
 asio::awaitable<error_code> record_host::page_in(batch& work) {
@@ -419,8 +445,9 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     runtime::log_error("append_failed", {{"record", key_}, {"error", appended.error()}});
     loaded_ = false;
     environment_.metrics.store_failures.increment();
-    for (const auto& one : work.acceptances) work.commands[one.command].answer(work.commands[one.command], {try_later(), {}});
-    for (const auto& [second, first] : work.twins) work.commands[second].answer(work.commands[second], {try_later(), {}});
+    const auto why = refusal_of(appended.error());
+    for (const auto& one : work.acceptances) work.commands[one.command].answer(work.commands[one.command], {why, {}});
+    for (const auto& [second, first] : work.twins) work.commands[second].answer(work.commands[second], {why, {}});
     for (auto& entries : work.notes) entries.done(appended.error());
     co_return true;
   }

@@ -112,6 +112,11 @@ class record_host : public std::enable_shared_from_this<record_host> {
   const care::record_state& state() const { return state_; }
   const durable_stream& durable(v1::Stream stream) const { return durable_[static_cast<std::size_t>(stream)]; }
   bool exists() const { return state_.exists(); }
+  /// What is stored of this record is damaged: it takes and gives nothing more until it is loaded anew, by another process or after it was
+  /// unloaded. Everything else goes on.
+  bool quarantined() const { return quarantined_; }
+  /// Somebody who read of the record found it damaged.
+  void quarantine();
   bool idle() const { return !running_ && mailbox_.empty(); }
 
   /// How many sessions look at this record; a record that nobody looks at may be unloaded.
@@ -136,6 +141,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   struct batch;
 
   void wake();
+  void turn_away(boost::system::error_code failed);
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<boost::system::error_code> load();
   boost::asio::awaitable<boost::system::error_code> catch_up_listeners();
@@ -157,6 +163,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   std::array<durable_stream, care::stream_count> durable_;
   std::uint64_t snapshot_version_ = 0;
   bool loaded_ = false;
+  bool quarantined_ = false;
   bool running_ = false;
   std::deque<item> mailbox_;
   struct command_key {

@@ -28,6 +28,10 @@ void record_hosts::refresh(const std::string& patient_id) {
   });
 }
 
+std::size_t record_hosts::quarantined() const {
+  return static_cast<std::size_t>(std::count_if(hosts_.begin(), hosts_.end(), [](const auto& one) { return one.second->quarantined(); }));
+}
+
 bool record_hosts::idle() const {
   return std::all_of(hosts_.begin(), hosts_.end(), [](const auto& one) { return one.second->idle(); });
 }

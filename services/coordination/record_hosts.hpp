@@ -24,6 +24,8 @@ class record_hosts {
   void set_listener(commit_listener* listener) { environment_.listener = listener; }
   host_environment& environment() { return environment_; }
   std::size_t size() const { return hosts_.size(); }
+  /// How many of them are closed because they are damaged in the store.
+  std::size_t quarantined() const;
   /// Nothing waits and nothing is in flight anywhere.
   bool idle() const;
 

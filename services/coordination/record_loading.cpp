@@ -19,8 +19,10 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
   auto head = co_await from.head(key);
   if (!head) co_return head.error();
   loaded_record loaded{care::record_state(patient_id), 0, std::move(head->streams)};
+  if (head->snapshot_damaged) runtime::log_warning("snapshot_damaged", {{"record", key}, {"text", "every entry is read instead"}});
   if (head->snapshot_version > 0 && use == snapshot_use::allow) {
-    if (auto snapshot = care::from_snapshot(head->snapshot); snapshot && snapshot->version == head->snapshot_version) {
+    if (auto snapshot = care::from_snapshot(head->snapshot);
+        snapshot && snapshot->version == head->snapshot_version && snapshot->patient_id == patient_id) {
       loaded.state = std::move(*snapshot);
       loaded.snapshot_version = head->snapshot_version;
     } else {
@@ -42,6 +44,13 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
       }
       care::apply(state, entry);
       care::forget_settled(state.chat);
+    }
+  }
+  // The writer stops the process when a stream does not go on where its row says.
+  for (const auto& one : loaded.streams) {
+    if (state.version == head->version && one.stream < care::stream_count && state.streams[one.stream].head != one.head) {
+      runtime::log_error("head_does_not_fit", {{"record", key}, {"stream", one.stream}, {"seq", one.head}});
+      co_return make_error_code(store::errc::corrupt);
     }
   }
   co_return loaded;

@@ -267,8 +267,10 @@ attachment* session::make_attachment(const std::shared_ptr<coordination::record_
 void session::attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed) {
   if (phase_ != phase::opening) return;
   if (failed) {
-    // One record that cannot be read is reported and left out; nobody else's sync fails for it.
-    opened_one({});
+    // A record that is damaged is reported and left out; nobody else's sync fails for it. Where the store cannot be read now, nothing is
+    // left out: the device comes back.
+    if (failed == store::errc::corrupt) damage_untold_ = true;
+    opened_one(failed == store::errc::corrupt ? boost::system::error_code{} : failed);
     return;
   }
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
@@ -304,11 +306,18 @@ void session::read_when_audited(attachment& at, const std::vector<v1::Stream>& s
   const bool opening = phase_ == phase::opening;
   if (opening) ++opening_left_;  // Welcome waits for it.
   at.host->note(std::move(ended), author_on(at),
-                [weak = weak_from_this(), patient = at.host->patient_id(), due = audits_, opening](boost::system::error_code failed) {
+                [weak = weak_from_this(), host = at.host, due = audits_, opening](boost::system::error_code failed) {
                   const auto self = weak.lock();
                   if (!self || self->phase_ == phase::ended) return;
+                  if (host->quarantined()) {  // Found damaged just now: left out, and the others go on.
+                    if (!opening) return;
+                    self->forget(host->patient_id());
+                    self->damage_untold_ = true;
+                    self->opened_one({});
+                    return;
+                  }
                   // The person may have left and joined again meanwhile: then another one is due.
-                  attachment* audited = self->find_attachment(patient);
+                  attachment* audited = self->find_attachment(host->patient_id());
                   if (!failed && audited && audited->audit_due == due) audited->audit_due = 0;
                   if (opening) self->opened_one(failed);
                   if (self->phase_ != phase::open) return;
@@ -341,8 +350,8 @@ void session::audit_closed(attachment& at, care::facts ended) {
 void session::opened_one(boost::system::error_code failed) {
   opening_failed_ |= static_cast<bool>(failed);
   if (--opening_left_ > 0 || phase_ != phase::opening) return;
-  if (opening_failed_) {  // The audit could not be written: nothing is read.
-    refuse({}, care::refuse(care::code::unavailable, "", "the audit cannot be written now; try again"));
+  if (opening_failed_) {  // Without the audit nothing is read.
+    refuse({}, care::refuse(care::code::unavailable, "", "the store cannot be read now, or the audit not written; try again"));
     end(v1::CLOSE_CODE_INTERNAL);
     return;
   }
@@ -408,6 +417,7 @@ void session::welcome() {
   }
   resume_.clear();
   loaded_cursors_.clear();
+  if (std::exchange(damage_untold_, false)) tell_damage();
   start_catch_up();
   for (const auto& host : std::exchange(joined_meanwhile_, {})) {
     host->when_settled([weak = weak_from_this(), host](boost::system::error_code failed) {
@@ -473,7 +483,7 @@ void session::settle_live(attachment& at, v1::Stream stream) {
 
 bool session::next_behind(attachment*& at, v1::Stream& stream) {
   for (const auto& one : attachments_) {
-    if (one->audit_due > 0) continue;
+    if (one->audit_due > 0 || one->host->quarantined()) continue;
     for (const auto kind : all_streams) {
       auto& followed = one->stream(kind);
       if (!followed.readable || followed.live) continue;
@@ -516,6 +526,11 @@ boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<
     auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(stream), from, host->durable(stream).head,
                                                   catch_up_page_bytes);
     if (phase_ != phase::open) break;
+    if (!page && page.error() == store::errc::corrupt) {  // This record goes no further; the others do.
+      host->quarantine();
+      tell_damage();
+      continue;
+    }
     if (!page || page->empty() || page->front().seq != from) {
       runtime::log_error("catch_up_failed",
                          {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
@@ -642,6 +657,16 @@ void session::start_following(const std::shared_ptr<coordination::record_host>& 
   read_when_audited(at, streams, {});
   hub_.tell_presence(*this, at);
   hub_.tell_receipts(*this, at);
+}
+
+void session::tell_damage() {
+  refuse({}, care::refuse(care::code::data_loss, "streams",
+                          "a record is damaged in the store and not served until the operator has mended it; keep what you hold of it"));
+}
+
+void session::forget(std::string_view patient_id) {
+  if (attachment* at = find_attachment(patient_id)) hub_.part(*at);
+  std::erase_if(attachments_, [&](const auto& one) { return one->host->patient_id() == patient_id; });
 }
 
 void session::release(attachment& at) {

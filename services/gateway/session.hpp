@@ -125,6 +125,8 @@ class session : public std::enable_shared_from_this<session> {
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
   void read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended);
   void release(attachment& at);
+  void forget(std::string_view patient_id);
+  void tell_damage();
   void opened_one(boost::system::error_code failed);
   void welcome();
   void add_closed(care::facts& to, attachment& at);
@@ -165,6 +167,7 @@ class session : public std::enable_shared_from_this<session> {
   std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile_;
   std::size_t opening_left_ = 0;
   bool opening_failed_ = false;
+  bool damage_untold_ = false;
   int bad_frames_ = 0;
   int fetches_ = 0;
   bool catching_up_ = false;

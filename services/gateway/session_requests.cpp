@@ -187,6 +187,11 @@ boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<ses
       if (!page) break;
     }
   }
+  if (!page && page.error() == store::errc::corrupt) {
+    host->quarantine();
+    refuse(asked.request_id(), care::refuse(care::code::data_loss, "", "what is stored here is damaged; the operator has to mend it"));
+    co_return;
+  }
   if (!page || page->empty()) {
     refuse(asked.request_id(), care::refuse(care::code::unavailable, "", "the store cannot be read now; try again"));
     co_return;

@@ -7,7 +7,7 @@ from server import Server, binary
 
 # The commands and what each needs besides --config. A new one belongs here: a test compares with what the binary lists.
 COMMANDS = {"serve": [], "import": ["team.json"], "enroll": ["--person", "kim"], "token": None, "verify": [], "audit": ["--patient", "rosa"], "rebuild": [], "sessions": [],
-            "backup": ["copy.db"], "restore": ["copy.db"], "health": [], "config": None, "bench": None}
+            "backup": ["copy.db"], "restore": ["copy.db"], "migrate": [], "health": [], "config": None, "bench": None}
 NESTED = {"config": ["check", "defaults", "doc"]}
 ALL = [[name] for name in COMMANDS] + [[name, inner] for name, inners in NESTED.items() for inner in inners]
 WITH_CONFIG = [[name] for name, more in COMMANDS.items() if more is not None] + [["config", "check"]]

@@ -82,6 +82,27 @@ class Process:
                     raise AssertionError(f"the process did not say {pattern!r} within {seconds} s: {''.join(self._lines[-20:])}")
                 self._news.wait(deadline - time.monotonic())
 
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def count(self, text):
+        """How many lines have this in them."""
+        with self._news:
+            return sum(text in line for line in self._lines)
+
+    def wait_for_count(self, text, count, seconds):
+        """Waits until so many lines have this in them."""
+        with self._news:
+            enough = self._news.wait_for(lambda: self._ended or sum(text in line for line in self._lines) >= count, seconds)
+            assert enough and sum(text in line for line in self._lines) >= count, f"not {count} times {text}: {self._lines[-20:]}"
+
+    def wait_for_end(self, seconds):
+        """The exit code of a process that ends by itself."""
+        code = self._child.wait(seconds)
+        self._reader.join(5)
+        return code
+
     def exit_code(self):
         """None: it runs."""
         return self._child.poll()
@@ -122,9 +143,12 @@ def resource_lines(rooms):
 
 class House:
     """A server with these rooms, not started, and its Redis, which is. `store_folder` puts the store elsewhere; settings as in
-    {"server.drain_ms": 100} come on top; `environment` is the server's, beside the usual one."""
+    {"server.drain_ms": 100} come on top; `environment` is the server's, beside the usual one; `disk`: a BadDisk that the server gets, and its
+    tools do not."""
 
-    def __init__(self, rooms, settings=None, redis=True, store_folder=None, environment=None):
+    def __init__(self, rooms, settings=None, redis=True, store_folder=None, environment=None, disk=None):
+        self.disk = disk
+        store_folder = disk.folder if disk else store_folder
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="careteam-faults-"))
         self.store = pathlib.Path(store_folder or self.folder) / "store.db"
         self.server = self.redis = None
@@ -175,7 +199,7 @@ class House:
 
     def launch(self):
         """Starts the server and does not wait for it; the moment of the start."""
-        self.server = Process(program(), "serve", "--config", str(self.config), environment=self.environment)
+        self.server = Process(program(), "serve", "--config", str(self.config), environment={**(self.environment or {}), **(self.disk.environment if self.disk else {})})
         return self.server.started
 
     def start(self):
@@ -205,11 +229,11 @@ class House:
         rebuilt = self.run("rebuild", "--config", self.config)
         assert "differences=0" in rebuilt.stdout, rebuilt.stdout
 
-    def readiness(self):
-        """(status, text) of /readyz."""
+    def readiness(self, target="/readyz"):
+        """(status, text) of /readyz, or of another page of the admin port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", target)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -24,8 +24,8 @@ namespace careteam::store::test {
 
 class scratch_folder {
  public:
-  scratch_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "careteam-store-XXXXXX").string();
+  explicit scratch_folder(const std::filesystem::path& inside = std::filesystem::temp_directory_path()) {
+    std::string name = (inside / "careteam-store-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
     path_ = name;
   }

@@ -86,7 +86,7 @@ TEST_F(sqlite_open, somebody_elses_database_is_left_alone) {
 TEST_F(sqlite_open, another_schema) {
   create();
   tamper(path_, "PRAGMA user_version = 99");
-  EXPECT_EQ(failure(existing()), open_failure::other_schema);
+  EXPECT_EQ(failure(existing()), open_failure::newer_schema);
   EXPECT_THAT(message_, HasSubstr("99"));
   EXPECT_THAT(message_, HasSubstr("newer"));
   EXPECT_THROW(verify_sqlite(path_, {}), open_error);

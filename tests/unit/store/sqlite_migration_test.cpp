@@ -1,0 +1,161 @@
+// From an older schema to this one: after a backup, all or nothing, and never without being asked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+
+#include "sqlite_fixture.hpp"
+#include "store/sqlite_migration.hpp"
+
+namespace careteam::store::test {
+namespace {
+
+using testing::HasSubstr;
+constexpr stream_kind shared = 1;
+
+class migration : public testing::Test {
+ protected:
+  migration() {
+    auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+    for (std::uint64_t version = 0; version < 30; ++version) {
+      request next("patient/rosa", version);
+      next.entry(shared, version + 1, "entry " + std::to_string(version), "ana");
+      if (version % 10 == 9) next.snapshot("state " + std::to_string(version));
+      EXPECT_TRUE(loop_.run(store->append(next)));
+    }
+    epoch_ = store->epoch();
+    loop_.run(store->close());
+  }
+  /// The store as the first schema had it.
+  void make_schema_1() { tamper(path_, "ALTER TABLE snapshots DROP COLUMN digest; PRAGMA user_version = 1"); }
+
+  std::optional<open_failure> failure_to_open() {
+    try {
+      auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+      loop_.run(store->close());
+      return std::nullopt;
+    } catch (const open_error& error) {
+      message_ = error.what();
+      return error.kind();
+    }
+  }
+  static std::string bytes_of(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  migration_report migrate(std::span<const schema_step> steps = schema_steps()) { return migrate_sqlite(path_, backup_, progress, steps); }
+  static void progress(std::uint64_t, std::uint64_t) {}
+
+  scratch_folder folder_;
+  std::string path_ = folder_.file("care.db");
+  std::string backup_ = folder_.file("backup.db");
+  event_loop loop_;
+  std::string message_, epoch_;
+};
+
+TEST_F(migration, an_older_store_is_refused_and_left_alone) {
+  make_schema_1();
+  const auto before = bytes_of(path_);
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 2"));
+  EXPECT_THROW(verify_sqlite(path_, {}), open_error);
+  EXPECT_THROW(back_up_sqlite(path_, backup_, progress), open_error);
+  EXPECT_EQ(bytes_of(path_), before);
+}
+
+TEST_F(migration, an_older_store_becomes_this_program_s_with_everything_in_it) {
+  make_schema_1();
+  const auto report = migrate();
+  EXPECT_EQ(report.from, 1);
+  EXPECT_EQ(report.to, store_schema_version);
+  EXPECT_TRUE(report.before.sound());
+  EXPECT_TRUE(report.after.sound());
+  EXPECT_EQ(report.after.entries, 30u);
+  auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+  EXPECT_EQ(store->epoch(), epoch_) << "the same incarnation: clients go on";
+  const auto head = loop_.run(store->head("patient/rosa")).value();
+  EXPECT_EQ(head.version, 30u);
+  EXPECT_EQ(head.snapshot, "state 29");
+  EXPECT_FALSE(head.snapshot_damaged);
+  EXPECT_TRUE(loop_.run(store->append(request("patient/rosa", 30).entry(shared, 31, "goes on"))));
+  loop_.run(store->close());
+  // The backup is the older store, which the older program can use.
+  EXPECT_TRUE(verify_sqlite(backup_, {}, accepted_schema::older_too).sound());
+  EXPECT_THROW(verify_sqlite(backup_, {}), open_error);
+}
+
+TEST_F(migration, a_current_store_is_not_touched) {
+  const auto before = bytes_of(path_);
+  const auto report = migrate();
+  EXPECT_EQ(report.from, report.to);
+  EXPECT_FALSE(std::filesystem::exists(backup_));
+  EXPECT_EQ(bytes_of(path_), before);
+  make_schema_1();
+  EXPECT_EQ(migrate().from, 1);
+  backup_ = folder_.file("again.db");
+  EXPECT_EQ(migrate().from, store_schema_version) << "twice is once";
+  EXPECT_FALSE(std::filesystem::exists(backup_));
+}
+
+TEST_F(migration, a_newer_store_is_left_alone) {
+  tamper(path_, "PRAGMA user_version = 99");
+  try {
+    migrate();
+    FAIL();
+  } catch (const open_error& error) {
+    EXPECT_EQ(error.kind(), open_failure::newer_schema);
+    EXPECT_THAT(error.what(), HasSubstr("use the newer program"));
+  }
+}
+
+TEST_F(migration, a_step_that_fails_changes_nothing) {
+  make_schema_1();
+  constexpr std::array broken{schema_step{1, "a step that breaks off", [](sqlite_connection& connection) {
+                                            connection.execute("DELETE FROM snapshots; CREATE TABLE more(x)");
+                                            connection.execute("INSERT INTO nowhere VALUES(1)");
+                                          }}};
+  EXPECT_THROW(migrate(broken), open_error);
+  EXPECT_TRUE(verify_sqlite(path_, {}, accepted_schema::older_too).sound());
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+  backup_ = folder_.file("again.db");
+  EXPECT_EQ(migrate().after.entries, 30u);
+  event_loop loop;
+  auto store = open_sqlite(loop.context().get_executor(), options_for(path_));
+  EXPECT_EQ(loop.run(store->head("patient/rosa")).value().snapshot, "state 29") << "what the broken step removed was there again";
+  loop.run(store->close());
+}
+
+TEST_F(migration, a_damaged_store_is_not_migrated) {
+  make_schema_1();
+  tamper(path_, "UPDATE entries SET bytes = 'another' WHERE row = 7");
+  const auto report = migrate();
+  EXPECT_FALSE(report.before.sound());
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+}
+
+TEST_F(migration, needs_the_store_and_a_new_file_for_the_backup) {
+  make_schema_1();
+  {
+    const store_lock server(path_);
+    EXPECT_THROW(migrate(), open_error);
+  }
+  std::ofstream(backup_) << "somebody's file";
+  EXPECT_THROW(migrate(), open_error);
+  EXPECT_EQ(bytes_of(backup_), "somebody's file");
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+}
+
+TEST_F(migration, an_older_backup_can_be_restored_and_is_migrated_then) {
+  make_schema_1();
+  const std::string copy = folder_.file("copy.db");
+  EXPECT_EQ(back_up_sqlite(path_, copy, progress, accepted_schema::older_too).epoch, epoch_);
+  std::filesystem::remove(path_);
+  EXPECT_NE(restore_sqlite(copy, path_, progress).epoch, epoch_);
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+  EXPECT_TRUE(migrate().after.sound());
+  EXPECT_EQ(failure_to_open(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace careteam::store::test
