@@ -121,6 +121,11 @@ void apply(record_state& state, const v1::Entry& entry) {
   }
 }
 
+void release_spare_memory(record_state& state) {
+  state.team.members.shrink_to_fit();
+  state.team.changes.shrink_to_fit();
+}
+
 std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t) {
   std::vector<v1::Stream> result;
   if (!people.active(person)) return result;

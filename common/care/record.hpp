@@ -59,6 +59,9 @@ void stamp(const record_state& state, facts& entries, const v1::Author& author, 
 /// Adds one entry to the state. The entry must be the next one of its stream; anything else is a bug and stops the process.
 void apply(record_state& state, const v1::Entry& entry);
 
+/// Gives back what grew while many entries were applied: a record stays in memory for as long as somebody looks at it.
+void release_spare_memory(record_state& state);
+
 /// Whether the action is on the organisation's record (true) or on a patient's (false).
 bool on_organization(v1::Command::ActionCase action);
 /// The action's name in the protocol, for example "postMessage".

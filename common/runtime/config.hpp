@@ -49,7 +49,7 @@ struct config {
     std::vector<std::string> trusted_proxies;  ///< Numeric addresses.
     std::chrono::milliseconds hello_timeout{5'000};
     std::chrono::milliseconds handshake_timeout{10'000};
-    std::chrono::milliseconds idle_timeout{30'000};
+    std::chrono::milliseconds idle_timeout{60'000};
     std::chrono::milliseconds drain{8'000};
     std::size_t max_connections = 20'000;
     std::size_t max_connections_per_person = 16;

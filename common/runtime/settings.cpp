@@ -88,7 +88,7 @@ const std::array table = {
     setting{"server", "handshake_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, handshake_timeout), 100, minute},
             "A connection whose HTTP upgrade is not complete by then is closed.", ""},
     setting{"server", "idle_timeout_ms", milliseconds_setting{CARETEAM_FIELD(server, idle_timeout), second, hour},
-            "A silent peer is pinged after half of this time and given up after all of it.", ""},
+            "A silent peer is pinged after half of this time, more or less, and given up after all of it at the latest.", ""},
     setting{"server", "drain_ms", milliseconds_setting{CARETEAM_FIELD(server, drain), 0, 9 * second},
             "How long a stopping server waits for what it has accepted. Service supervisors kill after 10 s.", ""},
     setting{"server", "max_connections", count_setting{CARETEAM_FIELD(server, max_connections), 1, 1'000'000},

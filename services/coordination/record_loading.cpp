@@ -46,6 +46,7 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
       care::forget_settled(state.chat);
     }
   }
+  care::release_spare_memory(state);
   // The writer stops the process when a stream does not go on where its row says.
   for (const auto& one : loaded.streams) {
     if (state.version == head->version && one.stream < care::stream_count && state.streams[one.stream].head != one.head) {

@@ -38,9 +38,12 @@ class client_stream {
   /// How many reads a message may take; beyond that they are rare. Frames without end that make no message then end the stream.
   void limit_reads(std::size_t for_one_message) { reads_for_one_message_ = static_cast<double>(for_one_message); }
   void message_complete() { reads_ = {}; }
+  /// Counts the reads that were begun: when it moves, something has come. Wraps around.
+  std::uint32_t reads() const { return reads_begun_; }
 
   template <typename Buffers, typename Token>
   auto async_read_some(const Buffers& buffers, Token&& token) {
+    ++reads_begun_;
     if (reads_.take(std::chrono::steady_clock::now(), reads_per_second, reads_for_one_message_) != std::chrono::milliseconds::zero()) {
       boost::system::error_code ignored;
       close(ignored);
@@ -163,6 +166,7 @@ class client_stream {
   loop_socket socket_;
   tls_session tls_;
   runtime::token_bucket reads_;
+  std::uint32_t reads_begun_ = 0;
   double reads_for_one_message_ = 1'000;  ///< Until limit_reads: for the request.
 };
 

@@ -10,6 +10,7 @@
 #include <boost/beast/websocket.hpp>
 
 #include "gateway/client_stream.hpp"
+#include "gateway/heartbeats.hpp"
 #include "gateway/upgrade.hpp"
 #include "runtime/log.hpp"
 #include "runtime/token_bucket.hpp"
@@ -25,7 +26,9 @@ using boost::system::error_code;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto abandon_after = std::chrono::seconds(5);   // A peer that does not even take the close frame.
-constexpr std::size_t kept_buffer_bytes = 16 * 1024;      // An idle connection gives larger buffers back.
+constexpr std::size_t least_read_bytes = 128;             // What waits for a message: enough for most of those who only read, …
+constexpr std::size_t usual_read_bytes = 512;             // … and of those who write.
+constexpr std::size_t kept_buffer_bytes = 16 * 1024;      // Of what is written: larger buffers are given back.
 constexpr std::size_t least_reads_for_a_message = 1'000;  // However it is cut into frames and segments.
 constexpr std::size_t least_bytes_in_a_read = 256;        // Of a large message, on average.
 
@@ -43,7 +46,7 @@ bool ends_within_a_character(std::string_view text) {
 }
 
 /// The socket's side of a session.
-class connection final : public transport, public std::enable_shared_from_this<connection> {
+class connection final : public transport, public beating, public std::enable_shared_from_this<connection> {
  public:
   connection(client_stream client, asio::ip::address from, hub& the_hub, subprotocol form)
       : stream_(std::move(client)),
@@ -51,8 +54,8 @@ class connection final : public transport, public std::enable_shared_from_this<c
         hub_(the_hub),
         session_(std::make_shared<session>(the_hub, *this, form)),
         give_up_(stream_.get_executor()) {
-    stream_.set_option(
-        websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, the_hub.settings().server.idle_timeout, true});
+    // Silence is looked after by the heartbeats of all connections, not by a timer of each.
+    stream_.set_option(websocket::stream_base::timeout{the_hub.settings().server.handshake_timeout, websocket::stream_base::none(), false});
     stream_.read_message_max(the_hub.settings().server.max_frame_bytes);
     stream_.next_layer().limit_reads(least_reads_for_a_message + the_hub.settings().server.max_frame_bytes / least_bytes_in_a_read);
     stream_.auto_fragment(false);
@@ -60,36 +63,32 @@ class connection final : public transport, public std::enable_shared_from_this<c
     expects_text_ = form == subprotocol::json;
     stream_.control_callback([this](websocket::frame_type kind, beast::string_view) {
       if (kind != websocket::frame_type::close) limit_control_frames();
-      if (kind == websocket::frame_type::pong) give_back_memory();
     });
   }
 
   stream_type& stream() { return stream_; }
 
-  asio::awaitable<void> run([[maybe_unused]] std::shared_ptr<connection> self) {
+  /// From the handshake on; the connection lives as long as something is under way on it. `admitted` counts it among its address's.
+  void start(std::shared_ptr<void> admitted) {
+    admitted_ = std::move(admitted);
     hub_.watch(std::chrono::steady_clock::now() + hub_.settings().server.hello_timeout, session_);
-    beast::flat_buffer buffer;
-    for (;;) {
-      const auto [failed, size] = co_await stream_.async_read(buffer, no_throw);
-      if (failed) break;
-      stream_.next_layer().message_complete();
-      if (!closing_) {
-        if (stream_.got_text() != expects_text_) {
-          session_->end(v1::CLOSE_CODE_MALFORMED);
-        } else if (const std::string_view message{static_cast<const char*>(buffer.data().data()), size};
-                   expects_text_ && ends_within_a_character(message)) {
-          end(websocket::close_code::bad_payload);
-          session_->end(v1::CLOSE_CODE_MALFORMED);
-        } else {
-          session_->on_message(message);
-        }
-      }
-      buffer.consume(size);
-      if (buffer.capacity() > kept_buffer_bytes) buffer.shrink_to_fit();
+    hub_.beats().watch(weak_from_this());
+    read();
+  }
+
+  // Asked after the first beat in which nothing came, given up after the second.
+  bool on_beat() override {
+    const bool heard = std::exchange(reads_at_beat_, stream_.next_layer().reads()) != stream_.next_layer().reads();
+    silent_beats_ = heard ? 0 : silent_beats_ + 1;
+    if (silent_beats_ == 0) return true;
+    give_back_memory();
+    if (silent_beats_ > 1) {
+      error_code ignored;
+      stream_.next_layer().close(ignored);
+      return false;
     }
-    closing_ = true;
-    give_up_.cancel();
-    session_->on_disconnected();
+    if (!close_code_) stream_.async_ping({}, [self = shared_from_this()](error_code) {});
+    return true;
   }
 
   void output_ready() override {
@@ -98,7 +97,10 @@ class connection final : public transport, public std::enable_shared_from_this<c
       return;
     }
     if (!session_->out().take(current_)) {
-      if (current_.capacity() > kept_buffer_bytes) std::string().swap(current_);
+      if (current_.capacity() > kept_buffer_bytes || (!began_ && session_->opened())) {
+        began_ = session_->opened();  // Welcome was larger than what follows; many connect at once, and are quiet for long.
+        give_back_memory();
+      }
       if (close_code_ && !std::exchange(close_sent_, true)) send_close();
       return;
     }
@@ -138,7 +140,41 @@ class connection final : public transport, public std::enable_shared_from_this<c
     asio::post(stream_.get_executor(), [self = shared_from_this()] { self->session_->end(v1::CLOSE_CODE_TOO_MANY); });
   }
 
-  /// Pings go out only after a long silence: whoever answers one is idle, and keeps no room for messages that do not come.
+  void read() {
+    // Behind the first bytes of a message as much as is announced.
+    const std::size_t at_most = buffer_.size() > 0 ? 0 : few_bytes_expected_ ? least_read_bytes : usual_read_bytes;
+    stream_.async_read_some(buffer_, at_most, [self = shared_from_this()](error_code failed, std::size_t) { self->on_read(failed); });
+  }
+
+  void on_read(error_code failed) {
+    if (failed) {
+      closing_ = true;
+      give_up_.cancel();
+      session_->on_disconnected();
+      return;
+    }
+    if (stream_.is_message_done()) {
+      stream_.next_layer().message_complete();
+      if (!closing_) on_message({static_cast<const char*>(buffer_.data().data()), buffer_.size()});
+      few_bytes_expected_ = !began_ || buffer_.size() <= least_read_bytes;  // Hello is large, and comes once.
+      buffer_.clear();
+      if (buffer_.capacity() > (few_bytes_expected_ ? least_read_bytes : usual_read_bytes)) buffer_.shrink_to_fit();
+    }
+    read();
+  }
+
+  void on_message(std::string_view message) {
+    if (stream_.got_text() != expects_text_) {
+      session_->end(v1::CLOSE_CODE_MALFORMED);
+    } else if (expects_text_ && ends_within_a_character(message)) {
+      end(websocket::close_code::bad_payload);
+      session_->end(v1::CLOSE_CODE_MALFORMED);
+    } else {
+      session_->on_message(message);
+    }
+  }
+
+  /// Whoever says nothing keeps no room for messages that do not come.
   void give_back_memory() {
     if (writing_) return;
     std::string().swap(current_);
@@ -166,13 +202,19 @@ class connection final : public transport, public std::enable_shared_from_this<c
   std::shared_ptr<session> session_;
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
       give_up_;
-  std::string current_;
+  std::shared_ptr<void> admitted_;
+  beast::flat_buffer buffer_;  ///< Of the message that is being read.
+  std::string current_;        ///< The message that is being written.
   runtime::token_bucket control_frames_;
+  std::uint32_t reads_at_beat_ = 0;
+  std::uint32_t silent_beats_ = 0;
   std::optional<std::uint16_t> close_code_;
   bool close_sent_ = false;
   bool writing_ = false;
   bool asked_meanwhile_ = false;  ///< While writing: something may go out as soon as there is room.
   bool closing_ = false;
+  bool began_ = false;  ///< Welcome was written.
+  bool few_bytes_expected_ = false;
   bool expects_text_ = false;
 };
 
@@ -246,11 +288,7 @@ asio::awaitable<void> serve_connection(loop_socket accepted, const server_certif
     the_hub.metrics().refused_upgrades.increment();
     co_return;
   }
-  // What the request took: the connection may last for days.
-  (void)parser.release();
-  buffer.clear();
-  buffer.shrink_to_fit();
-  co_await one->run(one);
+  one->start(std::move(admitted));
 }
 
 }  // namespace careteam::gateway

@@ -44,6 +44,7 @@ hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& toke
       cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
       limits_(settings),
       deadline_timer_(hosts.environment().executor),
+      beats_(hosts.environment().executor, settings.server.idle_timeout / 3),
       receipt_timer_(hosts.environment().executor) {
   for (const auto& proxy : settings.server.trusted_proxies) trusted_proxies_.push_back(boost::asio::ip::make_address(proxy));
 }
@@ -114,7 +115,7 @@ void hub::cursors_moved(const std::vector<store::cursor>& cursors, const std::ve
         for (session* one : sessions->second) {
           attachment* at = one->find_attachment(patient);
           if (!at || !at->stream(stream).readable) continue;
-          at->cursors[static_cast<std::size_t>(stream)] = cursor;
+          at->positions[static_cast<std::size_t>(stream)] = person_position(cursor);
           if (!one->opened()) continue;  // Welcome is going to tell it, and comes first.
           const auto access = one->access(*at, stream);
           v1::CursorState state;

@@ -12,6 +12,7 @@
 #include "coordination/cursor_desk.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
+#include "gateway/heartbeats.hpp"
 #include "gateway/limits.hpp"
 #include "gateway/session.hpp"
 #include "runtime/config.hpp"
@@ -70,6 +71,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   bool receipts_known(const coordination::record_host& host) const;
   void know_receipts(const coordination::record_host& host, const std::vector<store::receipt>& receipts);
   void watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one);
+  /// Where connections are looked at three times in the time after which a silent peer is given up.
+  heartbeats& beats() { return beats_; }
   /// Writes what sessions are owed, once per turn of the event loop.
   void flush_later(std::weak_ptr<session> one);
 
@@ -127,6 +130,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   std::chrono::steady_clock::time_point flush_wanted_{};
   std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<session>> deadlines_;
   boost::asio::steady_timer deadline_timer_;
+  heartbeats beats_;
   boost::asio::steady_timer receipt_timer_;
   std::set<const coordination::record_host*> receipt_rooms_;
 };

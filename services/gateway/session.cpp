@@ -165,6 +165,7 @@ void session::on_hello(v1::Hello hello) {
     return;
   }
   phase_ = phase::opening;
+  opening_ = std::make_unique<opening_state>();
   watch_expiry();
   boost::asio::co_spawn(hub_.executor(), open(shared_from_this(), std::move(hello)), [](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
@@ -202,9 +203,9 @@ void session::renew(const v1::Hello& hello, const identity::principal& who) {
 }
 
 boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<session> self, v1::Hello hello) {
-  epoch_matches_ = hello.epoch() == hub_.store().epoch();
+  opening_->epoch_matches = hello.epoch() == hub_.store().epoch();
   for (const auto& position : hello.resume()) {
-    auto& seq = resume_[{position.patient_id(), position.stream()}];
+    auto& seq = opening_->resume[{position.patient_id(), position.stream()}];
     seq = std::max(seq, position.seq());
   }
   auto records = co_await hub_.store().records_of(person_);
@@ -219,12 +220,12 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     end(v1::CLOSE_CODE_INTERNAL);
     co_return;
   }
-  for (auto& one : *cursors) loaded_cursors_[{one.record, one.stream}] = one;
+  for (auto& one : *cursors) opening_->positions[{one.record, one.stream}] = person_position(one);
   static constexpr std::string_view prefix = "patient/";
-  opening_left_ = 2;  // The organisation, and this function itself.
+  opening_->left = 2;  // The organisation, and this function itself.
   for (const auto& record : *records) {
     if (!record.starts_with(prefix)) continue;
-    ++opening_left_;
+    ++opening_->left;
     attach(hub_.hosts().find_or_make(record.substr(prefix.size())));
   }
   attach(hub_.hosts().find_or_make({}));
@@ -250,13 +251,13 @@ void session::attach(std::shared_ptr<coordination::record_host> host) {
   });
 }
 
-attachment* session::make_attachment(const std::shared_ptr<coordination::record_host>& host) {
+attachment* session::make_attachment(const std::shared_ptr<coordination::record_host>& host, const person_positions& positions) {
   auto made = std::make_unique<attachment>();
   made->host = host;
   made->owner = this;
   for (std::size_t i = 0; i < care::stream_count; ++i) {
-    const auto known = loaded_cursors_.find({host->key(), static_cast<store::stream_kind>(i)});
-    if (known != loaded_cursors_.end()) made->cursors[i] = known->second;
+    const auto known = positions.find({host->key(), static_cast<store::stream_kind>(i)});
+    if (known != positions.end()) made->positions[i] = known->second;
   }
   made->staff = host->patient_id().empty() || care::is_staff(host->state().team, person_, hub_.instant());
   attachments_.push_back(std::move(made));
@@ -278,13 +279,13 @@ void session::attached(const std::shared_ptr<coordination::record_host>& host, b
     opened_one({});
     return;
   }
-  attachment& at = *make_attachment(host);
+  attachment& at = *make_attachment(host, opening_->positions);
   for (const auto stream : streams) {
     auto& one = at.stream(stream);
     one.readable = true;
     one.told_head = host->durable(stream).head;
-    const auto position = resume_.find({host->patient_id(), stream});
-    if (epoch_matches_ && position != resume_.end() && position->second <= one.told_head) one.next = position->second + 1;
+    const auto position = opening_->resume.find({host->patient_id(), stream});
+    if (opening_->epoch_matches && position != opening_->resume.end() && position->second <= one.told_head) one.next = position->second + 1;
   }
   read_when_audited(at, streams, {});
   opened_one({});
@@ -304,7 +305,7 @@ void session::read_when_audited(attachment& at, const std::vector<v1::Stream>& s
   at.audited = true;
   at.audit_due = ++audits_;
   const bool opening = phase_ == phase::opening;
-  if (opening) ++opening_left_;  // Welcome waits for it.
+  if (opening) ++opening_->left;  // Welcome waits for it.
   at.host->note(std::move(ended), author_on(at),
                 [weak = weak_from_this(), host = at.host, due = audits_, opening](boost::system::error_code failed) {
                   const auto self = weak.lock();
@@ -348,9 +349,10 @@ void session::audit_closed(attachment& at, care::facts ended) {
 }
 
 void session::opened_one(boost::system::error_code failed) {
-  opening_failed_ |= static_cast<bool>(failed);
-  if (--opening_left_ > 0 || phase_ != phase::opening) return;
-  if (opening_failed_) {  // Without the audit nothing is read.
+  if (phase_ != phase::opening) return;
+  opening_->failed |= static_cast<bool>(failed);
+  if (--opening_->left > 0) return;
+  if (opening_->failed) {  // Without the audit nothing is read.
     refuse({}, care::refuse(care::code::unavailable, "", "the store cannot be read now, or the audit not written; try again"));
     end(v1::CLOSE_CODE_INTERNAL);
     return;
@@ -362,18 +364,18 @@ void session::opened_one(boost::system::error_code failed) {
 
 v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const {
   const auto& durable = at.host->durable(stream);
-  const auto& cursor = at.cursors[static_cast<std::size_t>(stream)];
+  const auto& position = at.positions[static_cast<std::size_t>(stream)];
   const auto authored = durable.authored.find(person_);
   const std::uint64_t own = authored == durable.authored.end() ? 0 : authored->second;
-  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, cursor.read);
-  const std::uint64_t own_after = own - std::min(own, cursor.read_own);
+  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, position.read);
+  const std::uint64_t own_after = own - std::min(own, position.read_own);
   v1::StreamAccess access;
   access.set_patient_id(at.host->patient_id());
   access.set_stream(stream);
   access.set_head(durable.head);
   access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
-  access.set_read(cursor.read);
-  access.set_displayed(cursor.displayed);
+  access.set_read(position.read);
+  access.set_displayed(position.displayed);
   access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
   access.set_after(at.stream(stream).next - 1);
   access.set_patient_name(at.host->state().team.patient_name);
@@ -399,12 +401,12 @@ void session::welcome() {
       if (!one.readable) continue;
       one.told_head = at->host->durable(stream).head;
       *message.add_streams() = access(*at, stream);
-      const auto position = resume_.find({at->host->patient_id(), stream});
-      if (position == resume_.end() || position->second == 0 || one.next > 1) continue;
+      const auto position = opening_->resume.find({at->host->patient_id(), stream});
+      if (position == opening_->resume.end() || position->second == 0 || one.next > 1) continue;
       v1::Reset reset;
       reset.set_patient_id(at->host->patient_id());
       reset.set_stream(stream);
-      reset.set_reason(epoch_matches_ ? v1::Reset::REASON_POSITION : v1::Reset::REASON_EPOCH);
+      reset.set_reason(opening_->epoch_matches ? v1::Reset::REASON_POSITION : v1::Reset::REASON_EPOCH);
       resets.push_back(std::move(reset));
     }
   }
@@ -415,11 +417,10 @@ void session::welcome() {
     hub_.tell_presence(*this, *at);
     hub_.tell_receipts(*this, *at);
   }
-  resume_.clear();
-  loaded_cursors_.clear();
+  const auto opened = std::exchange(opening_, nullptr);
   if (std::exchange(damage_untold_, false)) tell_damage();
   start_catch_up();
-  for (const auto& host : std::exchange(joined_meanwhile_, {})) {
+  for (const auto& host : opened->joined_meanwhile) {
     host->when_settled([weak = weak_from_this(), host](boost::system::error_code failed) {
       const auto self = weak.lock();
       if (!failed && self && !self->find_attachment(host->patient_id())) self->follow(host);
@@ -622,7 +623,7 @@ void session::reconsider(attachment& at) {
 
 void session::follow(const std::shared_ptr<coordination::record_host>& host) {
   if (phase_ == phase::opening) {  // Joined after the list of records was read: looked at again after Welcome.
-    joined_meanwhile_.push_back(host);
+    opening_->joined_meanwhile.push_back(host);
     return;
   }
   if (phase_ != phase::open) return;
@@ -650,9 +651,9 @@ void session::start_following(const std::shared_ptr<coordination::record_host>& 
   if (phase_ != phase::open || find_attachment(host->patient_id())) return;
   const auto streams = care::readable_streams(host->state(), hub_.directory().accounts(), person_, hub_.instant());
   if (streams.empty()) return;
-  for (const auto& one : cursors) loaded_cursors_[{one.record, one.stream}] = one;
-  attachment& at = *make_attachment(host);
-  loaded_cursors_.clear();
+  person_positions positions;
+  for (const auto& one : cursors) positions[{one.record, one.stream}] = person_position(one);
+  attachment& at = *make_attachment(host, positions);
   gain(at, streams);
   read_when_audited(at, streams, {});
   hub_.tell_presence(*this, at);

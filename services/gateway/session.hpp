@@ -50,12 +50,23 @@ struct subscription {
   bool caught_up_told = false;
 };
 
+/// How far the person has come in a stream.
+struct person_position {
+  std::uint64_t displayed = 0, read = 0;
+  std::uint64_t read_own = 0;  ///< As in store::cursor.
+
+  person_position() = default;
+  explicit person_position(const store::cursor& at) : displayed(at.displayed), read(at.read), read_own(at.read_own) {}
+};
+
+using person_positions = std::map<std::pair<store::record_key, store::stream_kind>, person_position>;
+
 /// A record that a session looks at.
 struct attachment {
   std::shared_ptr<coordination::record_host> host;
   session* owner = nullptr;
   std::array<subscription, care::stream_count> streams;
-  std::array<store::cursor, care::stream_count> cursors;
+  std::array<person_position, care::stream_count> positions;
   bool staff = false;
   bool audited = false;         ///< SessionOpened was written: SessionClosed will follow.
   std::uint64_t audit_due = 0;  ///< Which SessionOpened must be on disk before anything is read; 0: none, read on.
@@ -121,7 +132,7 @@ class session : public std::enable_shared_from_this<session> {
   void start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors);
   void attach(std::shared_ptr<coordination::record_host> host);
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
-  attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host);
+  attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host, const person_positions& positions);
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
   void read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended);
   void release(attachment& at);
@@ -161,12 +172,16 @@ class session : public std::enable_shared_from_this<session> {
   std::chrono::system_clock::time_point opened_at_{}, issued_{}, expires_{};
   std::chrono::steady_clock::time_point deadline_{};  ///< When the token's time is over.
   std::vector<std::unique_ptr<attachment>> attachments_;
-  std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume_;
-  bool epoch_matches_ = true;
-  std::map<std::pair<store::record_key, store::stream_kind>, store::cursor> loaded_cursors_;
-  std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile_;
-  std::size_t opening_left_ = 0;
-  bool opening_failed_ = false;
+  /// What is only needed until Welcome.
+  struct opening_state {
+    std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume;
+    bool epoch_matches = true;
+    person_positions positions;
+    std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile;
+    std::size_t left = 0;  ///< Records that are not settled yet, and audits that are not on disk.
+    bool failed = false;
+  };
+  std::unique_ptr<opening_state> opening_;
   bool damage_untold_ = false;
   int bad_frames_ = 0;
   int fetches_ = 0;

@@ -65,7 +65,7 @@ backup() {
   done
 }
 
-crowd() { measure_server "$@" --rooms "$crowd_rooms" --warm-up 5 --seconds "$idle_seconds"; }
+crowd() { measure_server "$@" --rooms "$crowd_rooms" --warm-up "$idle_warm_up" --seconds "$idle_seconds"; }
 
 # Three repetitions at most: nothing in them depends on the disk.
 few() { echo $((repetitions < 3 ? repetitions : 3)); }

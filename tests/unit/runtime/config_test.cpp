@@ -41,7 +41,7 @@ TEST(config, has_the_documented_defaults) {
   EXPECT_TRUE(read->server.allowed_origins.empty());
   EXPECT_EQ(read->server.hello_timeout, 5s);
   EXPECT_EQ(read->server.handshake_timeout, 10s);
-  EXPECT_EQ(read->server.idle_timeout, 30s);
+  EXPECT_EQ(read->server.idle_timeout, 60s);
   EXPECT_EQ(read->server.drain, 8s);
   EXPECT_EQ(read->server.max_connections, 20'000U);
   EXPECT_EQ(read->server.max_connections_per_person, 16U);
