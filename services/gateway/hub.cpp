@@ -61,6 +61,7 @@ void hub::audience_changed(coordination::record_host& host) {
   if (host.patient_id().empty()) organization_changed();
   const auto at = rooms_.find(&host);
   if (at != rooms_.end()) {
+    list_people(host, at->second);
     const auto attachments = at->second.attachments;  // A session may end while it reconsiders.
     for (attachment* one : attachments) one->owner->reconsider(*one);
   }
@@ -211,9 +212,11 @@ void hub::presence_changed(const std::string& person, v1::PresenceState::State s
   told.set_state(state);
   const auto t = instant();
   std::set<session*> heard;  // Once each, however many records are shared.
-  for (const auto& [host, room] : rooms_) {
+  const auto [first, last] = rooms_by_person_.equal_range(std::hash<std::string_view>()(person));
+  for (auto at = first; at != last; ++at) {
+    const coordination::record_host* host = at->second;
     if (!host->state().team.on_team(person, t)) continue;
-    for (attachment* one : room.attachments) {
+    for (attachment* one : rooms_.at(host).attachments) {
       if (one->staff && one->owner->opened() && one->owner->person() != person) heard.insert(one->owner);
     }
   }
@@ -260,7 +263,9 @@ void hub::leave(session& one) {
 }
 
 void hub::join(attachment& at) {
-  rooms_[at.host.get()].attachments.push_back(&at);
+  const auto [room, is_new] = rooms_.try_emplace(at.host.get());
+  if (is_new) list_people(*at.host, room->second);
+  room->second.attachments.push_back(&at);
   ++at.host->readers;
 }
 
@@ -268,7 +273,28 @@ void hub::part(attachment& at) {
   const auto room = rooms_.find(at.host.get());
   if (room == rooms_.end() || std::erase(room->second.attachments, &at) == 0) return;
   --at.host->readers;
-  if (room->second.attachments.empty()) rooms_.erase(room);
+  if (!room->second.attachments.empty()) return;
+  unlist_people(*at.host, room->second);
+  rooms_.erase(room);
+}
+
+void hub::list_people(const coordination::record_host& host, record_room& room) {
+  unlist_people(host, room);
+  std::set<std::string_view> people;  // Once each; also those whose time is over or yet to come.
+  for (const auto& m : host.state().team.members) people.insert(m.person_id);
+  for (const auto person : people) {
+    room.people.push_back(std::hash<std::string_view>()(person));
+    rooms_by_person_.emplace(room.people.back(), &host);
+  }
+}
+
+void hub::unlist_people(const coordination::record_host& host, record_room& room) {
+  for (const auto hash : room.people) {
+    const auto [first, last] = rooms_by_person_.equal_range(hash);
+    const auto listed = std::find_if(first, last, [&](const auto& one) { return one.second == &host; });
+    if (listed != last) rooms_by_person_.erase(listed);
+  }
+  room.people.clear();
 }
 
 void hub::watch(std::chrono::steady_clock::time_point when, std::weak_ptr<session> one) {

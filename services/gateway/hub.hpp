@@ -105,8 +105,11 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
     std::vector<attachment*> attachments;
     std::map<std::pair<v1::Stream, std::string>, receipt_row> receipts;
     bool receipts_known = false;
+    std::vector<std::size_t> people;  ///< Hashes of those on the team, as they stand in rooms_by_person_.
   };
   void organization_changed();
+  void list_people(const coordination::record_host& host, record_room& room);
+  void unlist_people(const coordination::record_host& host, record_room& room);
   void post_flush();
   void flush();
   void arm_watch();
@@ -121,6 +124,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   coordination::cursor_desk cursor_desk_;
   presence_port presence_;
   std::unordered_map<const coordination::record_host*, record_room> rooms_;
+  /// By the hash of a person's id: the rooms where the person may be on the team. A presence change looks there, not everywhere.
+  std::unordered_multimap<std::size_t, const coordination::record_host*> rooms_by_person_;
   std::unordered_map<std::string, std::vector<session*>> by_person_;
   std::size_t session_count_ = 0;
   traffic_limits limits_;
