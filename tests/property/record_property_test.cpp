@@ -278,7 +278,7 @@ class record_property : public ::testing::Test {
     auto resumed = from_snapshot(midway.first);
     ASSERT_TRUE(resumed);
     for (std::size_t i = midway.second; i < log.size(); ++i) apply(*resumed, log[i]);
-    forget_settled(resumed->chat);
+    forget_settled(*resumed);
     EXPECT_TRUE(*resumed == live) << "the snapshot and the rest do not lead to the state";
     EXPECT_EQ(to_snapshot(*resumed), to_snapshot(live));
 
