@@ -102,6 +102,9 @@ struct task_state {
 /// Completed, failed, rejected, cancelled, entered in error: no command but T16 changes it any more (I2).
 bool is_terminal(v1::TaskStatus status);
 
+/// FHIR's code of a status, for example "in-progress"; empty for what is none.
+std::string_view fhir_code(v1::TaskStatus status);
+
 struct tasks_state {
   std::map<place, task_state> open;
   /// Read from the store for the commands at hand, or ended by them; forgotten after them. Not part of the record's state.

@@ -8,9 +8,6 @@
 
 namespace careteam::care {
 
-/// FHIR's code of a status, for example "in-progress".
-std::string_view fhir_code(v1::TaskStatus status);
-
 inline task_world world_of(const task_context& context) {
   return {context.team, context.people, context.setting, context.now};
 }

@@ -244,6 +244,14 @@ v1::Command seen_at(std::uint64_t version, v1::Command command) {
   return command;
 }
 
+v1::TaskStatus task_status(std::string_view code) {
+  for (int value = v1::TASK_STATUS_DRAFT; value < v1::TaskStatus_ARRAYSIZE; ++value) {
+    const auto one = static_cast<v1::TaskStatus>(value);
+    if (fhir_code(one) == code) return one;
+  }
+  return v1::TASK_STATUS_UNSPECIFIED;
+}
+
 std::optional<duty_view> clinic_duties::find(std::string_view duty_id, instant) const {
   const auto duty = held.find(duty_id);
   return duty == held.end() ? std::nullopt : std::optional(duty->second);

@@ -57,6 +57,9 @@ v1::Command fire(place at, v1::TaskTimer timer, std::uint32_t level, std::uint64
 /// The same command, naming the version that the client saw.
 v1::Command seen_at(std::uint64_t version, v1::Command command);
 
+/// A status by FHIR's code; unspecified when there is none such.
+v1::TaskStatus task_status(std::string_view code);
+
 /// Duties as a clinic might have them: what the tests set.
 class clinic_duties : public duty_directory {
  public:
