@@ -16,7 +16,7 @@ void put_target(v1::TaskTarget& to, const task_target& target) {
 }
 
 bool names_somebody(const v1::TaskTarget& target) {
-  return !target.person_id().empty() || target.role() != v1::ROLE_UNSPECIFIED || !target.duty_id().empty();
+  return !target.person_id().empty() || find_role(target.role()) || !target.duty_id().empty();
 }
 
 bool is_blank(char c) {

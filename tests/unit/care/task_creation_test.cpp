@@ -105,6 +105,10 @@ TEST_F(task_creation, a_malformed_order_is_refused_by_its_field) {
   auto nobody = task();
   nobody.raw().mutable_target();
   EXPECT_THAT(does("rao", request(clinical, nobody)), refused_with(code::invalid_argument, path + "target"));
+  for (const int unknown : {0, 23, -1}) {
+    EXPECT_THAT(does("rao", draft(clinical, task().to(static_cast<v1::Role>(unknown)))),
+                refused_with(code::invalid_argument, "draftTask.order.target"));
+  }
   EXPECT_THAT(does("rao", request(clinical, task().to("nina").then("tom").then("omar").then("claire"))),
               refused_with(code::invalid_argument, path + "ladder"));
   EXPECT_THAT(does("rao", request(clinical, task().to("nina").due(monday))), refused_with(code::invalid_argument, path + "due"));
