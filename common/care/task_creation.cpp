@@ -75,14 +75,13 @@ outcome<std::vector<std::string>> resolve_all(const task_order& order, v1::Strea
   return asked;
 }
 
-/// Everything about a new task but whom it asks.
-outcome<task_order> check_new(const tasks_state& state, v1::Stream stream, const v1::TaskOrder& asked, const actor& who,
-                              const task_context& context, const std::string& action) {
+/// Everything about a new task but whom it asks and whether there is room for it.
+outcome<task_order> check_new(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
+                              const std::string& action) {
   if (auto may = check_stream(stream, who, context, action + ".stream"); !may) return may.error();
   auto order = check_order(asked, action + ".order", context.now);
   if (!order) return order.error();
   if (auto message = check_message(asked, stream, who, context, action + ".order"); !message) return message.error();
-  if (auto room = check_room(state, stream, action); !room) return room.error();
   return order;
 }
 
@@ -102,8 +101,9 @@ outcome<void> check_room(const tasks_state& state, v1::Stream stream, const std:
 }
 
 outcome<facts> draft_task(const tasks_state& state, const v1::DraftTask& asked, const actor& who, const task_context& context) {
-  auto order = check_new(state, asked.stream(), asked.order(), who, context, "draftTask");
+  auto order = check_new(asked.stream(), asked.order(), who, context, "draftTask");
   if (!order) return order.error();
+  if (auto room = check_room(state, asked.stream(), "draftTask"); !room) return room.error();
   if (auto may = check_creator(*order, who, "draftTask.order.kind"); !may) return may.error();
   facts result;
   put_order(*add_fact(result, asked.stream()).mutable_task_drafted()->mutable_order(), *order, context.team.patient_id);
@@ -111,7 +111,7 @@ outcome<facts> draft_task(const tasks_state& state, const v1::DraftTask& asked, 
 }
 
 outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& asked, const actor& who, const task_context& context) {
-  auto order = check_new(state, asked.stream(), asked.order(), who, context, "requestTask");
+  auto order = check_new(asked.stream(), asked.order(), who, context, "requestTask");
   if (!order) return order.error();
   if (auto may = check_creator(*order, who, "requestTask.order.kind"); !may) return may.error();
   if (order->target == task_target{}) {
@@ -122,6 +122,8 @@ outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& ask
     if (!draft) return refuse(code::not_found, "requestTask.draftSeq", "no such draft in this stream");
     if (draft->status != v1::TASK_STATUS_DRAFT) return refuse(code::failed_precondition, "requestTask.draftSeq", "is not a draft any more");
     if (draft->requester != who.person_id) return refuse(code::permission_denied, "requestTask.draftSeq", "is somebody else's draft");
+  } else if (auto room = check_room(state, asked.stream(), "requestTask"); !room) {
+    return room.error();
   }
   const auto people = resolve_all(*order, asked.stream(), who, context, "requestTask.order");
   if (!people) return people.error();
@@ -138,8 +140,9 @@ outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& ask
 }
 
 outcome<facts> instantiate_task(const tasks_state& state, const v1::InstantiateTask& asked, const actor& who, const task_context& context) {
-  auto order = check_new(state, asked.stream(), asked.order(), who, context, "instantiateTask");
+  auto order = check_new(asked.stream(), asked.order(), who, context, "instantiateTask");
   if (!order) return order.error();
+  if (auto room = check_room(state, asked.stream(), "instantiateTask"); !room) return room.error();
   const std::string field = "instantiateTask.order.target";
   const bool for_others = who.system || task_rights_of(who.chosen_role).create == create_right::protocol;
   if (order->target == task_target{}) order->target.person = who.person_id;

@@ -124,8 +124,12 @@ TEST_F(task_creation, a_malformed_order_is_refused_by_its_field) {
 }
 
 TEST_F(task_creation, open_tasks_are_limited_per_stream) {
-  for (std::size_t i = 0; i < max_open_tasks; ++i) ASSERT_THAT(does("rao", request(clinical, task().to("nina"))), accepted());
+  const auto drafted = ward.says("rao", draft(clinical, task()));
+  for (std::size_t i = 1; i < max_open_tasks; ++i) ASSERT_THAT(does("rao", request(clinical, task().to("nina"))), accepted());
   EXPECT_THAT(does("rao", request(clinical, task().to("nina"))), refused_with(code::resource_exhausted, "requestTask"));
+  EXPECT_THAT(does("rao", draft(clinical, task())), refused_with(code::resource_exhausted, "draftTask"));
+  EXPECT_THAT(does("rao", instantiate(clinical, task())), refused_with(code::resource_exhausted, "instantiateTask"));
+  EXPECT_THAT(does("rao", request(clinical, task().to("nina"), drafted)), accepted()) << "a draft has its place already";
   EXPECT_THAT(does("rosa", request(shared, task("May I swim?", v1::TASK_KIND_ANSWER).to("nina"))), accepted())
       << "a stream that Rosa cannot see does not limit her";
   const place first{clinical, ward.tasks().open.lower_bound(place{clinical, 0})->first.seq};
