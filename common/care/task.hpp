@@ -114,7 +114,7 @@ struct tasks_state {
   bool operator==(const tasks_state& other) const { return open == other.open; }
 };
 
-/// The task, message or other place that a task command names; seq 0: none.
+/// The task that a command names; seq 0: none.
 place task_named(const v1::Command& command);
 /// The message that a task command links; seq 0: none.
 place message_named(const v1::Command& command);
