@@ -21,10 +21,6 @@ std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1
   return result;
 }
 
-bool is_chat_stream(v1::Stream stream) {
-  return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
-}
-
 /// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
 bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
   return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
@@ -398,6 +394,10 @@ void apply_message(message_state& message, const v1::Entry& entry) {
 
 }  // namespace
 
+bool is_chat_stream(v1::Stream stream) {
+  return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
+}
+
 bool message_state::answered(const addressee& slot) const {
   return std::any_of(slot.people.begin(), slot.people.end(), [&](const std::string& person) { return acknowledged.contains(person); });
 }
@@ -503,7 +503,7 @@ outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, 
 
 void apply_chat(chat_state& state, const v1::Entry& entry) {
   const place here{entry.stream(), entry.seq()};
-  const place target{entry.stream(), about(entry)};
+  const place target{entry.stream(), about_chat(entry)};
   switch (entry.fact_case()) {
     case v1::Entry::kMessagePosted:
       if (must_acknowledge(entry.message_posted().priority())) apply_message(state.open_messages[here], entry);
@@ -545,7 +545,7 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
   }
 }
 
-std::uint64_t about(const v1::Entry& entry) {
+std::uint64_t about_chat(const v1::Entry& entry) {
   switch (entry.fact_case()) {
     case v1::Entry::kMessageEdited:
       return entry.message_edited().seq();

@@ -28,6 +28,9 @@ struct place {
   auto operator<=>(const place&) const = default;
 };
 
+/// The streams in which people write: shared, clinical, support.
+bool is_chat_stream(v1::Stream stream);
+
 /// Who may answer for one mention: any one of them.
 struct addressee {
   v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name.
@@ -91,8 +94,8 @@ struct chat_context {
 outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context);
 void apply_chat(chat_state& state, const v1::Entry& entry);
 
-/// The entry of the same stream that this one amends; 0: none.
-std::uint64_t about(const v1::Entry& entry);
+/// The message or thread of the same stream that this entry amends; 0: none.
+std::uint64_t about_chat(const v1::Entry& entry);
 
 /// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
 /// still acknowledge it, else the attending, else the message's author.

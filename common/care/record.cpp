@@ -47,6 +47,9 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
+  if (on_tasks(command.action_case())) {
+    return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
+  }
   return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
 }
 
@@ -70,6 +73,29 @@ bool on_organization(v1::Command::ActionCase action) {
 std::string_view action_name(v1::Command::ActionCase action) {
   if (action == v1::Command::ACTION_NOT_SET) return "";
   return v1::Command::descriptor()->FindFieldByNumber(static_cast<int>(action))->json_name();
+}
+
+std::vector<place> references(const record_state& state, const v1::Command& command) {
+  if (!on_tasks(command.action_case())) return references(state.chat, command);
+  auto wanted = task_references(state.tasks, command);
+  const auto message = message_named(command);
+  if (message.seq != 0 && is_chat_stream(message.stream) && !state.chat.message(message)) wanted.push_back(message);
+  return wanted;
+}
+
+void page_in(record_state& state, place at, std::span<const v1::Entry> entries) {
+  page_in(state.chat, at, entries);
+  page_in_task(state.tasks, at, entries);
+}
+
+void forget_settled(record_state& state) {
+  forget_settled(state.chat);
+  forget_ended_tasks(state.tasks);
+}
+
+std::uint64_t about(const v1::Entry& entry) {
+  const auto chat = about_chat(entry);
+  return chat != 0 ? chat : about_task(entry);
 }
 
 outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
@@ -118,6 +144,7 @@ void apply(record_state& state, const v1::Entry& entry) {
   } else {
     apply_team(state.team, entry);
     apply_chat(state.chat, entry);
+    apply_task(state.tasks, entry);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "care/chat.hpp"
 #include "care/organization.hpp"
+#include "care/task.hpp"
 #include "care/team.hpp"
 #include "careteam/v1/commands.pb.h"
 
@@ -33,6 +34,7 @@ struct record_state {
   std::array<stream_state, stream_count> streams;
   team_state team;
   chat_state chat;
+  tasks_state tasks;
   organization_state organization;  ///< Only in the organisation's record.
 
   explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
@@ -47,7 +49,17 @@ struct context {
   const organization_state& people;
   std::uint32_t stat_in_last_hour = 0;
   std::uint32_t stat_per_hour = 5;
+  const task_setting& tasks = usual_task_setting();
 };
+
+/// The entries that must be paged in before the command can be decided.
+std::vector<place> references(const record_state& state, const v1::Command& command);
+/// Rebuilds what began at this place from its first entry and the entries about it.
+void page_in(record_state& state, place at, std::span<const v1::Entry> entries);
+/// Forgets what was paged in and what nobody owes any more.
+void forget_settled(record_state& state);
+/// The entry of the same stream that this one is about: the message, thread or task; 0: none.
+std::uint64_t about(const v1::Entry& entry);
 
 /// What the command leads to, ready to be stored: patient, seq, time and author are set. An empty result means "nothing to change".
 /// Refusals that would tell somebody outside an audience that something exists are the ones for things that do not.

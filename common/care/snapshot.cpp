@@ -5,12 +5,13 @@
 #include <numeric>
 
 #include "care/record.hpp"
+#include "care/task_order.hpp"
 #include "careteam/internal/snapshot.pb.h"
 
 namespace careteam::care {
 namespace {
 
-constexpr std::uint32_t snapshot_format = 1;  // Raised whenever the meaning of a snapshot changes.
+constexpr std::uint32_t snapshot_format = 2;  // Raised whenever the meaning of a snapshot changes.
 
 using internal::RecordSnapshot;
 
@@ -122,6 +123,65 @@ void get_chat(chat_state& chat, const RecordSnapshot& from) {
   }
 }
 
+void put_tasks(RecordSnapshot& to, const tasks_state& tasks, const std::string& patient_id) {
+  for (const auto& [at, task] : tasks.open) {
+    auto& row = *to.add_tasks();
+    row.set_stream(at.stream);
+    row.set_seq(at.seq);
+    put_order(*row.mutable_order(), task.order, patient_id);
+    row.set_status(task.status);
+    row.set_version(task.version);
+    row.set_requester(task.requester);
+    row.mutable_origin()->set_seq(task.origin.seq);
+    row.mutable_origin()->set_rule(task.origin.rule);
+    row.mutable_origin()->set_ordinal(task.origin.ordinal);
+    row.set_owner(task.owner);
+    row.set_owner_duty(task.owner_duty);
+    row.set_since_us(micros(task.since));
+    for (const auto& person : task.declined) row.add_declined(person);
+    row.set_level(task.level);
+    row.set_no_response(task.no_response);
+    row.set_no_responses(task.no_responses);
+    row.set_nudges(task.nudges);
+    for (const auto& [kind, deadline] : task.timers) {
+      auto& timer = *row.add_timers();
+      timer.set_kind(kind);
+      timer.set_at_us(micros(deadline.at));
+      timer.set_level(deadline.level);
+      timer.set_version(deadline.version);
+    }
+    row.set_offered_to(task.offered_to);
+    row.set_error_proposed(task.error_proposed);
+    row.set_error_proposed_by(task.error_proposed_by);
+    row.set_stopping(task.stopping);
+  }
+}
+
+void get_tasks(tasks_state& tasks, const RecordSnapshot& from) {
+  for (const auto& row : from.tasks()) {
+    task_state task;
+    task.order = order_of(row.order());
+    task.status = row.status();
+    task.version = row.version();
+    task.requester = row.requester();
+    task.origin = {row.origin().seq(), row.origin().rule(), row.origin().ordinal()};
+    task.owner = row.owner();
+    task.owner_duty = row.owner_duty();
+    task.since = from_micros(row.since_us());
+    task.declined.insert(row.declined().begin(), row.declined().end());
+    task.level = row.level();
+    task.no_response = row.no_response();
+    task.no_responses = row.no_responses();
+    task.nudges = row.nudges();
+    for (const auto& timer : row.timers()) task.timers[timer.kind()] = {from_micros(timer.at_us()), timer.level(), timer.version()};
+    task.offered_to = row.offered_to();
+    task.error_proposed = row.error_proposed();
+    task.error_proposed_by = row.error_proposed_by();
+    task.stopping = row.stopping();
+    tasks.open.emplace(place{row.stream(), row.seq()}, std::move(task));
+  }
+}
+
 void put_organization(RecordSnapshot& to, const organization_state& organization) {
   for (const auto& [person, one] : organization.people) {
     auto& row = *to.add_accounts();
@@ -168,6 +228,7 @@ std::string to_snapshot(const record_state& state) {
   }
   put_team(snapshot, state.team);
   put_chat(snapshot, state.chat);
+  put_tasks(snapshot, state.tasks, state.patient_id);
   put_organization(snapshot, state.organization);
   std::string bytes;
   google::protobuf::io::StringOutputStream raw(&bytes);
@@ -195,6 +256,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   if (state.version == 0 || entries != state.version) return std::nullopt;
   get_team(state.team, snapshot);
   get_chat(state.chat, snapshot);
+  get_tasks(state.tasks, snapshot);
   get_organization(state.organization, snapshot);
   return state;
 }

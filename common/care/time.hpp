@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 namespace careteam::care {
 
@@ -18,5 +19,7 @@ inline constexpr instant latest_time{std::chrono::sys_days{std::chrono::year{220
 /// The instant of a timestamp; nothing when it is malformed or outside 1900 … 2200.
 std::optional<instant> to_instant(const google::protobuf::Timestamp& t);
 void set_timestamp(google::protobuf::Timestamp& to, instant t);
+/// "2026-11-23 10:42:05 UTC".
+std::string utc_text(instant t);
 
 }  // namespace careteam::care

@@ -126,7 +126,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
       if (entry.has_member_ended()) part.append.memberships.push_back({entry.member_ended().person_id(), false});
       part.entries.push_back(std::move(entry));
     }
-    care::forget_settled(state.chat);
+    care::forget_settled(state);
     if (remembered) {
       const auto& last = part.entries;
       const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());

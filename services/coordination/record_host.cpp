@@ -295,10 +295,10 @@ asio::awaitable<void> record_host::take_batch() {
 }
 
 asio::awaitable<error_code> record_host::page_in(batch& work) {
-  care::forget_settled(state_.chat);
+  care::forget_settled(state_);
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
-    for (const care::place at : care::references(state_.chat, work.commands[i].command)) {
+    for (const care::place at : care::references(state_, work.commands[i].command)) {
       if (at.seq > state_.stream(at.stream).head) continue;
       auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
       if (!stored) co_return stored.error();
@@ -306,7 +306,7 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
       for (std::size_t k = 0; k < entries.size(); ++k) {
         if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
       }
-      care::page_in(state_.chat, at, entries);
+      care::page_in(state_, at, entries);
     }
   }
   co_return error_code{};
@@ -520,7 +520,7 @@ void record_host::finish(batch& work, const store::committed& done) {
   }
   environment_.metrics.entries.increment(work.entry_count);
   environment_.metrics.committed.increment(work.acceptances.size());
-  care::forget_settled(state_.chat);
+  care::forget_settled(state_);
 
   std::unordered_map<std::size_t, care::place> answers;
   for (auto& one : work.acceptances) {

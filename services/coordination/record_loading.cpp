@@ -43,7 +43,7 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
         co_return make_error_code(store::errc::corrupt);
       }
       care::apply(state, entry);
-      care::forget_settled(state.chat);
+      care::forget_settled(state);
     }
   }
   care::release_spare_memory(state);

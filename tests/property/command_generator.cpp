@@ -121,15 +121,6 @@ v1::Role command_generator::role() {
   return static_cast<v1::Role>(dice_.below(v1::Role_ARRAYSIZE + 1));
 }
 
-template <class Open>
-std::uint64_t command_generator::open_one(const Open& open, const rosas_record& ward, v1::Stream stream) {
-  std::vector<std::uint64_t> seqs;
-  for (const auto& [at, one] : open) {
-    if (at.stream == stream) seqs.push_back(at.seq);
-  }
-  return seqs.empty() ? guess(ward, stream) : dice_.of(seqs);
-}
-
 message command_generator::post_something(const rosas_record& ward, v1::Stream stream) {
   message said(stream, content(stream));
   said.priority(static_cast<v1::Priority>(dice_.below(v1::Priority_ARRAYSIZE)));
@@ -285,14 +276,18 @@ actor command_generator::somebody(const rosas_record& ward, v1::Stream stream) {
   if (dice_.percent(1)) return the_system();
   std::string id = dice_.of(cast());
   if (const auto readers = audience(ward.team(), stream, ward.now); !readers.empty() && dice_.percent(85)) id = dice_.of(readers);
-  v1::Role acting = v1::ROLE_UNSPECIFIED;
+  return acting(ward, std::move(id));
+}
+
+actor command_generator::acting(const rosas_record& ward, std::string id) {
+  v1::Role chosen = v1::ROLE_UNSPECIFIED;
   std::vector<v1::Role> held;
   for (const auto* m : ward.team().at(ward.now)) {
     if (m->person_id == id) held.push_back(m->role);
   }
-  if (!held.empty() && dice_.percent(90)) acting = dice_.of(held);
-  if (dice_.percent(5)) acting = role();
-  return person(std::move(id), acting);
+  if (!held.empty() && dice_.percent(90)) chosen = dice_.of(held);
+  if (dice_.percent(5)) chosen = role();
+  return person(std::move(id), chosen);
 }
 
 /// Only an author changes a message: mostly it is they who try.
@@ -311,6 +306,7 @@ void command_generator::by_the_author(const rosas_record& ward, attempt& tried) 
 attempt command_generator::any(const rosas_record& ward) {
   auto stream = dice_.of(std::vector{shared, clinical, clinical, support});
   if (dice_.percent(3)) stream = static_cast<v1::Stream>(dice_.below(v1::Stream_ARRAYSIZE));
+  if (dice_.percent(45)) return tasks(ward, stream);
   attempt tried{somebody(ward, stream), {}};
   const auto roll = dice_.below(100);
   if (roll < 72) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "unit/care/record_fixture.hpp"
+#include "unit/care/task_fixture.hpp"
 
 namespace careteam::care::fixture {
 
@@ -52,6 +52,10 @@ class command_generator {
   attempt any(const rosas_record& ward);
   /// A chat command on this stream by this person.
   v1::Command chat(const rosas_record& ward, v1::Stream stream);
+  /// A task command around this stream, mostly by somebody whose turn it is.
+  attempt tasks(const rosas_record& ward, v1::Stream stream);
+  /// Somebody else holds a duty, or nobody.
+  void change_duties(clinic_duties& duties);
   /// A roster command.
   v1::Command roster(const rosas_record& ward);
   /// A command on the organisation: accounts, suspensions.
@@ -71,6 +75,13 @@ class command_generator {
   std::uint64_t open_one(const Open& open, const rosas_record& ward, v1::Stream stream);
   message post_something(const rosas_record& ward, v1::Stream stream);
   v1::Role role();
+  actor acting(const rosas_record& ward, std::string id);
+  task order(const rosas_record& ward, v1::Stream stream);
+  v1::Command new_task(const rosas_record& ward, v1::Stream stream);
+  std::string asked_one(const rosas_record& ward, place at, const task_state& one);
+  attempt on_open_task(const rosas_record& ward, place at, const task_state& one);
+  attempt on_ended_task(const rosas_record& ward, v1::Stream stream);
+  v1::Command on_task(const rosas_record& ward, place at);
   v1::Role fitting(v1::PersonKind kind);
   void by_the_author(const rosas_record& ward, attempt& tried);
   v1::Command with_period(const rosas_record& ward, v1::Command command);
@@ -78,5 +89,14 @@ class command_generator {
   dice dice_;
   std::uint64_t said_ = 0;
 };
+
+template <class Open>
+std::uint64_t command_generator::open_one(const Open& open, const rosas_record& ward, v1::Stream stream) {
+  std::vector<std::uint64_t> seqs;
+  for (const auto& [at, one] : open) {
+    if (at.stream == stream) seqs.push_back(at.seq);
+  }
+  return seqs.empty() ? guess(ward, stream) : dice_.of(seqs);
+}
 
 }  // namespace careteam::care::fixture

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "property/command_generator.hpp"
+#include "property/task_book.hpp"
 
 namespace careteam::care::fixture {
 namespace {
@@ -76,14 +77,19 @@ class record_property : public ::testing::Test {
     rosas_record ward;
     command_generator::prepare(ward);
     command_generator generate(seed);
+    clinic_duties duties;
+    ward.setting.duties = &duties;
+    ward.setting.safety_person = "alex";
     ledger book;
+    task_book tasks;
     std::optional<std::pair<std::string, std::size_t>> midway;
     for (std::size_t step = 0; step < steps; ++step) {
       pass_time(ward, generate);
       if (generate.random().percent(3)) change_people(ward, generate);
       if (step == steps / 2) midway.emplace(to_snapshot(ward.record.state()), ward.record.log().size());
-      const auto tried = generate.any(ward);
-      check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book);
+      if (generate.random().percent(1)) generate.change_duties(duties);
+      const auto tried = due_timer(ward, generate).value_or(generate.any(ward));
+      check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book, tasks);
       if (step % 100 == 99) check_people(ward);
       if (HasFailure()) {
         ADD_FAILURE() << "at step " << step << "; replay: CARETEAM_SEED=" << seed << " CARETEAM_STEPS=" << steps
@@ -93,9 +99,11 @@ class record_property : public ::testing::Test {
       }
     }
     check_rebuilt(ward, *midway);
+    most_open_ = std::max(most_open_, tasks.most_open());
+    successors_ += tasks.successors();
   }
 
-  std::size_t accepted_ = 0, refused_ = 0, most_owed_ = 0;
+  std::size_t accepted_ = 0, refused_ = 0, most_owed_ = 0, most_open_ = 0, successors_ = 0;
   std::map<v1::Command::ActionCase, std::size_t> effects_;
 
  private:
@@ -106,6 +114,17 @@ class record_property : public ::testing::Test {
     if (generate.random().percent(5)) ward.now = ward.team().next_boundary(ward.now).value_or(ward.now);
   }
 
+  /// Mostly the host fires what is due, the oldest first; sometimes it is away.
+  static std::optional<attempt> due_timer(const rosas_record& ward, command_generator& generate) {
+    if (generate.random().percent(40)) return std::nullopt;
+    std::optional<pending_timer> oldest;
+    for (const auto& one : pending_timers(ward.tasks())) {
+      if (one.due <= ward.now && (!oldest || one.due < oldest->due)) oldest = one;
+    }
+    if (!oldest) return std::nullopt;
+    return attempt{the_system(), fire(oldest->task, oldest->kind, oldest->level, oldest->version)};
+  }
+
   static void change_people(rosas_record& ward, command_generator& generate) {
     const auto command = generate.people(ward);
     // The last administrators keep their access, so that the world goes on.
@@ -113,8 +132,9 @@ class record_property : public ::testing::Test {
     (void)ward.organization_does("alex", command);
   }
 
-  void check_step(rosas_record& ward, const attempt& tried, batch after_it, ledger& book) {
+  void check_step(rosas_record& ward, const attempt& tried, batch after_it, ledger& book, task_book& tasks) {
     const record_state before = ward.record.state();
+    tasks.look(ward);
     const auto said_before = ward.record.log().size();
     const auto result = ward.record.submit(tried.command, tried.who, ward.now_context(), after_it);
     const auto& after = ward.record.state();
@@ -134,12 +154,14 @@ class record_property : public ::testing::Test {
         check_entry(ward, before, tried, entry);
         check_change(book, entry);
         book.add(entry);
+        tasks.add(entry);
       }
     }
     std::uint64_t heads = 0;
     for (const auto& stream : after.streams) heads += stream.head;
     EXPECT_EQ(after.version, heads);
     check_owed(ward, book);
+    tasks.check(ward);
   }
 
   static void check_sequence(const record_state& before, const facts& entries) {
@@ -169,7 +191,8 @@ class record_property : public ::testing::Test {
     EXPECT_TRUE(held || as_administrator) << "acted in a role that they did not hold";
     const bool says = entry.has_message_posted() || entry.has_message_edited() || entry.has_message_corrected() ||
                       entry.has_message_retracted() || entry.has_thread_opened() || entry.has_thread_resolved() ||
-                      entry.has_thread_reopened();
+                      entry.has_thread_reopened() || entry.has_task_drafted() ||
+                      (entry.has_task_requested() && !entry.task_requested().has_origin()) || entry.has_task_instantiated();
     if (says) {
       EXPECT_TRUE(held && posts(*held, entry.stream())) << "posted without the right";
     }
@@ -278,7 +301,7 @@ class record_property : public ::testing::Test {
     auto resumed = from_snapshot(midway.first);
     ASSERT_TRUE(resumed);
     for (std::size_t i = midway.second; i < log.size(); ++i) apply(*resumed, log[i]);
-    forget_settled(resumed->chat);
+    forget_settled(*resumed);
     EXPECT_TRUE(*resumed == live) << "the snapshot and the rest do not lead to the state";
     EXPECT_EQ(to_snapshot(*resumed), to_snapshot(live));
 
@@ -293,7 +316,8 @@ TEST_F(record_property, random_commands_break_no_invariant) {
   for (std::size_t done = 0; done < steps && !HasFailure(); done += steps_of_one_world) {
     run(seed + done / steps_of_one_world, std::min(steps_of_one_world, steps - done));
   }
-  std::cout << accepted_ << " accepted, " << refused_ << " refused, at most " << most_owed_ << " messages owed at once\n";
+  std::cout << accepted_ << " accepted, " << refused_ << " refused, at most " << most_owed_ << " messages owed and " << most_open_
+            << " tasks open at once, " << successors_ << " successors\n";
   if (steps < usual_steps) return;
   // A generator that reaches nothing proves nothing.
   for (int i = 0; i < v1::Command::descriptor()->oneof_decl(0)->field_count(); ++i) {
@@ -303,6 +327,8 @@ TEST_F(record_property, random_commands_break_no_invariant) {
   }
   EXPECT_GT(refused_, steps / 10);
   EXPECT_GT(most_owed_, 5U);
+  EXPECT_GT(most_open_, 5U);
+  EXPECT_GT(successors_, 100U);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ std::string shared_bytes(const rosas_record& ward) {
   return bytes;
 }
 
-/// Whatever happens out of the patient's sight: chat in the hidden streams, looks at the roster. No roster change, which is seen.
+/// Whatever happens out of the patient's sight: chat and tasks in the hidden streams, looks at the roster. No roster change, which is seen.
 void happens_unseen(rosas_record& ward, command_generator& generate) {
   auto& random = generate.random();
   const auto stream = random.percent(60) ? clinical : support;
@@ -26,6 +26,11 @@ void happens_unseen(rosas_record& ward, command_generator& generate) {
   if (!staff) return;
   if (random.percent(5)) {
     (void)ward.does(who, view_roster());
+    return;
+  }
+  if (random.percent(50)) {
+    const auto tried = generate.tasks(ward, stream);
+    (void)ward.does(tried.who, tried.command);
     return;
   }
   (void)ward.does(who, generate.chat(ward, stream));
@@ -68,13 +73,14 @@ class two_universes : public ::testing::Test {
       if (random.percent(20)) {
         // Seqs that exist in one universe only.
         const auto hidden = random.of(std::vector{clinical, support, audit});
-        tried.command = generate.chat(ward, hidden);
+        tried.command = random.percent(50) ? generate.chat(ward, hidden) : generate.tasks(ward, hidden).command;
       }
       return tried;
     }
     const bool roster = tried.command.has_add_member() || tried.command.has_end_member() || tried.command.has_change_role() ||
                         tried.command.has_assign_attending();
     if (!roster) {
+      if (random.percent(40)) return generate.tasks(ward, shared);
       auto command = generate.chat(ward, shared);
       // Where it came from differs between the universes only for staff, who may read it.
       if (command.has_post_message()) command.mutable_post_message()->clear_forwarded_from();

@@ -12,18 +12,18 @@ void driven_record::keep(const v1::Entry& entry) {
   log_.push_back(entry);
 }
 
-void driven_record::page(chat_state& chat, const v1::Command& command) const {
-  for (const place& at : references(chat, command)) {
+void driven_record::page(record_state& state, const v1::Command& command) const {
+  for (const place& at : references(state, command)) {
     std::vector<v1::Entry> entries;
     if (const auto found = about_.find(at); found != about_.end()) {
       for (const auto index : found->second) entries.push_back(log_[index]);
     }
-    page_in(chat, at, entries);
+    page_in(state, at, entries);
   }
 }
 
 outcome<facts> driven_record::submit(const v1::Command& command, const actor& who, const context& with, batch after) {
-  page(state_.chat, command);
+  page(state_, command);
   auto decided = decide(state_, command, who, with);
   if (decided) {
     for (const auto& entry : *decided) {
@@ -31,13 +31,13 @@ outcome<facts> driven_record::submit(const v1::Command& command, const actor& wh
       keep(entry);
     }
   }
-  if (after == batch::ends) forget_settled(state_.chat);
+  if (after == batch::ends) forget_settled(state_);
   return decided;
 }
 
 outcome<facts> driven_record::ask(const v1::Command& command, const actor& who, const context& with) const {
   record_state copy = state_;
-  page(copy.chat, command);
+  page(copy, command);
   return decide(copy, command, who, with);
 }
 
@@ -47,7 +47,7 @@ void driven_record::append(facts entries, const v1::Author& author, instant now)
     apply(state_, entry);
     keep(entry);
   }
-  forget_settled(state_.chat);
+  forget_settled(state_);
 }
 
 std::vector<v1::Entry> driven_record::stream(v1::Stream s) const {
@@ -70,7 +70,7 @@ const v1::Entry& driven_record::last(v1::Stream s) const {
 record_state folded(const std::string& patient_id, const std::vector<v1::Entry>& log) {
   record_state state(patient_id);
   for (const auto& entry : log) apply(state, entry);
-  forget_settled(state.chat);
+  forget_settled(state);
   return state;
 }
 

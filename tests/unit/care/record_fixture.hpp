@@ -93,7 +93,7 @@ class driven_record {
 
  private:
   void keep(const v1::Entry& entry);
-  void page(chat_state& chat, const v1::Command& command) const;
+  void page(record_state& state, const v1::Command& command) const;
   record_state state_;
   std::vector<v1::Entry> log_;
   std::map<place, std::vector<std::size_t>> about_;  ///< Where the log speaks about a place: the entry itself and what amends it.
@@ -171,16 +171,19 @@ class rosas_record {
   std::uint64_t says(const std::string& who, const v1::Command& command);
   outcome<facts> organization_does(const std::string& who, const v1::Command& command);
 
-  context now_context() const { return {now, people.state().organization, stat_in_last_hour, stat_per_hour}; }
+  context now_context() const { return {now, people.state().organization, stat_in_last_hour, stat_per_hour, setting}; }
   std::uint64_t roster_version() const { return record.state().team.version; }
   const team_state& team() const { return record.state().team; }
   const chat_state& chat() const { return record.state().chat; }
+  const tasks_state& tasks() const { return record.state().tasks; }
+  task_world world() const { return {team(), people.state().organization, setting, now}; }
   std::vector<v1::Stream> readable(const std::string& id) const;
   std::vector<obligation> owed() const;
 
   instant now = monday;
   std::uint32_t stat_in_last_hour = 0;
   std::uint32_t stat_per_hour = 5;
+  task_setting setting;
   driven_record people;
   driven_record record{"rosa"};
 };

@@ -1,6 +1,6 @@
 // A record's state as bytes: the same state, the same bytes, and back.
 #include "careteam/internal/snapshot.pb.h"
-#include "record_fixture.hpp"
+#include "task_fixture.hpp"
 
 namespace careteam::care::fixture {
 namespace {
@@ -19,6 +19,15 @@ rosas_record busy() {
   ward.says("sam", open_thread(support));
   ward.says("sam", resolve_thread(support, 1));
   ward.says("rosa", post(shared));
+  const auto message = ward.says("nina", post(clinical, "ANC 0.72"));
+  const auto order = task("ANC 0.72").asap().to(v1::ROLE_ONCOLOGY_NURSE).then("claire").fact("ANC", "0.72").output("call");
+  const place claimed{clinical, ward.says("rao", request(clinical, task(order).read_back().from_message(clinical, message)))};
+  ward.says("nina", claim(claimed));
+  ward.says("rao", mark_in_error(claimed));
+  const place stopping{clinical, ward.says("rao", request(clinical, task(order).two_person()))};
+  for (const auto& command : {accept(stopping), start(stopping), offer(stopping, "claire")}) ward.says("nina", command);
+  ward.says("rao", cancel(stopping));
+  ward.says("sam", draft(support, task("Taxi")));
   return ward;
 }
 
@@ -30,6 +39,7 @@ TEST(snapshot, comes_back_as_the_same_state) {
   EXPECT_EQ(to_snapshot(*back), to_snapshot(ward.record.state()));
   EXPECT_FALSE(back->chat.open_messages.empty());
   EXPECT_FALSE(back->chat.open_threads.empty());
+  EXPECT_EQ(back->tasks.open.size(), 3U);
 }
 
 TEST(snapshot, of_the_organisation_comes_back_too) {
@@ -58,6 +68,7 @@ TEST(snapshot, does_not_hold_what_was_only_paged_in) {
   record_state state = ward.record.state();
   state.chat.paged_messages[{shared, 1}].author = "rosa";
   state.chat.paged_threads[{shared, 2}].title = "Fever";
+  state.tasks.paged[{shared, 3}].requester = "rosa";
   EXPECT_EQ(to_snapshot(state), to_snapshot(ward.record.state()));
 }
 

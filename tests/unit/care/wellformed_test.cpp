@@ -59,6 +59,16 @@ TEST(wellformed, an_unknown_enum_value_is_found_with_its_path_at_any_depth) {
             "command.postMessage.content.substanceReport.kind");
 }
 
+TEST(wellformed, an_unknown_kind_or_role_in_a_task_is_found) {
+  v1::Command command;
+  auto& order = *command.mutable_request_task()->mutable_order();
+  order.set_kind(static_cast<v1::TaskKind>(99));
+  EXPECT_EQ(first_unknown(command), "requestTask.order.kind");
+  order.set_kind(v1::TASK_KIND_CARE);
+  order.add_ladder()->set_role(static_cast<v1::Role>(99));
+  EXPECT_EQ(first_unknown(command), "requestTask.order.ladder.role");
+}
+
 TEST(wellformed, repeated_enums_are_looked_at_one_by_one) {
   v1::Command command = add_member(0, "weiss", v1::ROLE_RADIOLOGIST, {v1::SCOPE_READ_CLINICAL, static_cast<v1::Scope>(42)});
   EXPECT_EQ(first_unknown(command), "addMember.scopes");

@@ -1,0 +1,63 @@
+#include "care/task_decisions.hpp"
+#include "care/task_order.hpp"
+#include "care/task_owner.hpp"
+
+namespace careteam::care {
+namespace {
+
+v1::TaskRequested& add_request(facts& to, const task_case& one, const task_order& order, const task_origin& origin) {
+  auto& requested = *add_fact(to, one.at.stream).mutable_task_requested();
+  put_order(*requested.mutable_order(), order, one.context.team.patient_id);
+  requested.set_requester_person_id(one.task.requester);
+  for (auto& person : candidates(order.target, one.at.stream, order, one.world())) requested.add_candidate_person_id(std::move(person));
+  const auto& times = one.policy().times(order.priority);
+  set_timestamp(*requested.mutable_accept_by(), one.policy().after(order.priority, one.now(), times.accept[0]));
+  requested.mutable_origin()->set_seq(origin.seq);
+  requested.mutable_origin()->set_rule(origin.rule);
+  requested.mutable_origin()->set_ordinal(origin.ordinal);
+  return requested;
+}
+
+/// The first of these people is asked, the others are the ladder.
+task_order follow_up_for(const task_case& one, const std::vector<std::string>& people, v1::Priority priority) {
+  task_order order;
+  order.kind = v1::TASK_KIND_FOLLOW_UP;
+  order.title = one.task.order.title;
+  order.description = one.task.order.description;
+  order.priority = priority;
+  order.target.person = people.front();
+  for (std::size_t i = 1; i < people.size() && i <= max_task_ladder; ++i) order.ladder.push_back({people[i], v1::ROLE_UNSPECIFIED, {}});
+  order.due = one.policy().after(priority, one.now(), one.policy().times(priority).due);
+  order.facts = one.task.order.facts;
+  order.message = one.task.order.message;
+  return order;
+}
+
+}  // namespace
+
+bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule) {
+  task_state task = one.task;
+  // Whoever declines now is not asked again.
+  if (rule == v1::TASK_RULE_REROUTE) task.declined.insert(one.who.person_id);
+  const auto people = followers(task, one.at, one.world());
+  if (people.empty()) return false;
+  auto order = follow_up_for(one, people, rule == v1::TASK_RULE_REROUTE ? one.task.order.priority : v1::PRIORITY_STAT);
+  // What was declined is still due when it was (C5).
+  if (rule == v1::TASK_RULE_REROUTE) order.due = one.task.order.due;
+  add_request(to, one, order, {one.at.seq, rule, 1});
+  return true;
+}
+
+void add_supervision(facts& to, const task_case& one) {
+  const auto people = supervisors(one.task, one.at, one.world());
+  if (people.empty()) return;
+  add_request(to, one, follow_up_for(one, people, v1::PRIORITY_STAT), {one.at.seq, v1::TASK_RULE_NO_RESPONSE, one.task.no_responses + 1});
+}
+
+void add_repetition(facts& to, const task_case& one) {
+  auto order = one.task.order;
+  order.due = one.after(one.now(), one.policy().times(order.priority).due);
+  add_request(to, one, order, {one.at.seq, v1::TASK_RULE_REOPENED, 1});
+}
+
+}  // namespace careteam::care
