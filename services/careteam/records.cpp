@@ -266,7 +266,8 @@ int report_verification(const store::verify_report& report, telling tell) {
   }
   if (tell == telling::failures && report.sound()) return exit_done;
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
-            << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
+            << " entries=" << report.entries << " commands=" << report.commands << " timers=" << report.timers
+            << " deliveries=" << report.deliveries << " findings=" << report.findings.size() << '\n';
   return report.sound() ? exit_done : exit_failed;
 }
 
