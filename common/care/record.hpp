@@ -11,12 +11,15 @@
 #include "care/chat.hpp"
 #include "care/organization.hpp"
 #include "care/team.hpp"
+#include "care/timer_board.hpp"
 #include "careteam/v1/commands.pb.h"
 
 namespace careteam::care {
 
 /// The organisation's record has no patient; a patient's record is "patient/<id>".
 std::string record_key(std::string_view patient_id);
+/// The patient of a record's key; empty: the organisation. Nothing: no key of such a record.
+std::optional<std::string> patient_of_key(std::string_view key);
 
 inline constexpr std::size_t stream_count = v1::Stream_ARRAYSIZE;
 
@@ -34,6 +37,7 @@ struct record_state {
   team_state team;
   chat_state chat;
   organization_state organization;  ///< Only in the organisation's record.
+  timer_board timers;
 
   explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
   const stream_state& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
