@@ -45,6 +45,7 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
       care::apply(state, entry);
       care::forget_settled(state.chat);
     }
+    (void)state.timers.take_changes();  // They were stored with the entries.
   }
   // The writer stops the process when a stream does not go on where its row says.
   for (const auto& one : loaded.streams) {
