@@ -227,7 +227,8 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
   }
   for (const auto& difference : report->differences) std::cerr << "differs: " << difference << '\n';
   std::cout << "rebuilt: records=" << report->records << " entries=" << report->entries << " snapshots=" << report->snapshots
-            << " memberships=" << report->memberships << " differences=" << report->differences.size() << '\n';
+            << " memberships=" << report->memberships << " timers=" << report->timers << " differences=" << report->differences.size()
+            << '\n';
   code = report->differences.empty() ? exit_done : exit_failed;
 }
 
