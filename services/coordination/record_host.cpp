@@ -313,25 +313,27 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
   care::forget_settled(state_.chat);
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
-    if (const error_code failed = co_await page_in_for(work.commands[i].command)) co_return failed;
+    for (const care::place at : care::references(state_.chat, work.commands[i].command)) {
+      if (const error_code failed = co_await page_in_at(at)) co_return failed;
+    }
   }
   for (const auto& due : work.timers) {
-    if (const error_code failed = co_await page_in_for(due.command)) co_return failed;
+    for (const care::place at : care::references(state_.chat, due.command)) {
+      if (const error_code failed = co_await page_in_at(at)) co_return failed;
+    }
   }
   co_return error_code{};
 }
 
-asio::awaitable<error_code> record_host::page_in_for(v1::Command command) {
-  for (const care::place at : care::references(state_.chat, command)) {
-    if (at.seq > state_.stream(at.stream).head) continue;
-    auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
-    if (!stored) co_return stored.error();
-    std::vector<v1::Entry> entries(stored->size());
-    for (std::size_t k = 0; k < entries.size(); ++k) {
-      if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
-    }
-    care::page_in(state_.chat, at, entries);
+asio::awaitable<error_code> record_host::page_in_at(care::place at) {
+  if (at.seq > state_.stream(at.stream).head) co_return error_code{};
+  auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
+  if (!stored) co_return stored.error();
+  std::vector<v1::Entry> entries(stored->size());
+  for (std::size_t k = 0; k < entries.size(); ++k) {
+    if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
   }
+  care::page_in(state_.chat, at, entries);
   co_return error_code{};
 }
 

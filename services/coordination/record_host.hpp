@@ -162,7 +162,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   boost::asio::awaitable<boost::system::error_code> page_in(batch& work);
   boost::asio::awaitable<bool> commit(batch& work);
   boost::asio::awaitable<void> answer_refused(batch& work);
-  boost::asio::awaitable<boost::system::error_code> page_in_for(v1::Command command);
+  boost::asio::awaitable<boost::system::error_code> page_in_at(care::place at);
   void decide_all(batch& work);
   void decide_fired(batch& work);
   void forget_stale(batch& work, const store::stale_timers& stale);
