@@ -7,6 +7,9 @@
 namespace careteam::care {
 namespace {
 
+constexpr std::string_view organization_key = "organization";
+constexpr std::string_view patient_prefix = "patient/";
+
 /// States an invariant; a wrong answer is worse than none, so it stays on in Release.
 void require(bool holds, const char* what) {
   if (holds) return;
@@ -62,7 +65,13 @@ void throw_exception_from_error(const refusal& why, const boost::source_location
 }
 
 std::string record_key(std::string_view patient_id) {
-  return patient_id.empty() ? std::string("organization") : "patient/" + std::string(patient_id);
+  return patient_id.empty() ? std::string(organization_key) : std::string(patient_prefix) + std::string(patient_id);
+}
+
+std::optional<std::string> patient_of_key(std::string_view key) {
+  if (key == organization_key) return std::string();
+  if (!key.starts_with(patient_prefix) || key.size() == patient_prefix.size()) return std::nullopt;
+  return std::string(key.substr(patient_prefix.size()));
 }
 
 bool on_organization(v1::Command::ActionCase action) {
@@ -145,6 +154,11 @@ void apply(record_state& state, const v1::Entry& entry) {
     apply_team(state.team, entry);
     apply_chat(state.chat, entry);
     apply_task(state.tasks, entry);
+    const place here{entry.stream(), entry.seq()};
+    const place task{entry.stream(), about_task(entry)};
+    if (task.seq != 0 || state.tasks.open.contains(here)) {
+      keep_timers(state.timers, state.tasks, task.seq != 0 ? task : here, state.patient_id, state.version);
+    }
   }
 }
 

@@ -12,12 +12,15 @@
 #include "care/organization.hpp"
 #include "care/task.hpp"
 #include "care/team.hpp"
+#include "care/timer_board.hpp"
 #include "careteam/v1/commands.pb.h"
 
 namespace careteam::care {
 
 /// The organisation's record has no patient; a patient's record is "patient/<id>".
 std::string record_key(std::string_view patient_id);
+/// The patient of a record's key; empty: the organisation. Nothing: no key of such a record.
+std::optional<std::string> patient_of_key(std::string_view key);
 
 inline constexpr std::size_t stream_count = v1::Stream_ARRAYSIZE;
 
@@ -36,6 +39,7 @@ struct record_state {
   chat_state chat;
   tasks_state tasks;
   organization_state organization;  ///< Only in the organisation's record.
+  timer_board timers;
 
   explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
   const stream_state& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }

@@ -211,6 +211,20 @@ void get_organization(organization_state& organization, const RecordSnapshot& fr
   }
 }
 
+void put_timers(RecordSnapshot& to, const timer_board& timers) {
+  for (const auto& [id, timer] : timers.pending()) {
+    auto& row = *to.add_timers();
+    row.set_id(id);
+    row.set_due_us(micros(timer.due));
+    row.set_version(timer.version);
+    row.set_command(timer.command);
+  }
+}
+
+void get_timers(timer_board& timers, const RecordSnapshot& from) {
+  for (const auto& row : from.timers()) timers.restore({row.id(), from_micros(row.due_us()), row.version(), row.command()});
+}
+
 }  // namespace
 
 std::string to_snapshot(const record_state& state) {
@@ -230,6 +244,7 @@ std::string to_snapshot(const record_state& state) {
   put_chat(snapshot, state.chat);
   put_tasks(snapshot, state.tasks, state.patient_id);
   put_organization(snapshot, state.organization);
+  put_timers(snapshot, state.timers);
   std::string bytes;
   google::protobuf::io::StringOutputStream raw(&bytes);
   google::protobuf::io::CodedOutputStream coded(&raw);
@@ -258,6 +273,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   get_chat(state.chat, snapshot);
   get_tasks(state.tasks, snapshot);
   get_organization(state.organization, snapshot);
+  get_timers(state.timers, snapshot);
   return state;
 }
 

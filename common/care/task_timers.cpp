@@ -47,7 +47,7 @@ outcome<facts> take_effect(const task_case& one, v1::TaskTimer timer, const task
   }
 }
 
-void add_pending(std::vector<pending_timer>& to, place at, const task_state& task) {
+void add_pending(std::vector<running_timer>& to, place at, const task_state& task) {
   for (const auto& [kind, deadline] : task.timers) to.push_back({at, kind, deadline.level, deadline.at, deadline.version});
 }
 
@@ -67,16 +67,41 @@ outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer
   return take_effect({at, open->second, who, context, "fireTaskTimer"}, asked.timer(), deadline);
 }
 
-std::vector<pending_timer> pending_timers(const tasks_state& state) {
-  std::vector<pending_timer> result;
+std::vector<running_timer> running_timers(const tasks_state& state) {
+  std::vector<running_timer> result;
   for (const auto& [at, task] : state.open) add_pending(result, at, task);
   return result;
 }
 
-std::vector<pending_timer> pending_timers(const tasks_state& state, place task) {
-  std::vector<pending_timer> result;
+std::vector<running_timer> running_timers(const tasks_state& state, place task) {
+  std::vector<running_timer> result;
   if (const auto open = state.open.find(task); open != state.open.end()) add_pending(result, task, open->second);
   return result;
+}
+
+void keep_timers(timer_board& board, const tasks_state& state, place task, std::string_view patient_id, std::uint64_t record_version) {
+  const auto open = state.open.find(task);
+  for (int kind = v1::TASK_TIMER_ACCEPT; kind <= v1::TaskTimer_MAX; ++kind) {
+    const auto timer = static_cast<v1::TaskTimer>(kind);
+    const std::string id = "task/" + std::to_string(task.stream) + "/" + std::to_string(task.seq) + "/" + std::to_string(kind);
+    const task_deadline* running = nullptr;
+    if (open != state.open.end()) {
+      if (const auto at = open->second.timers.find(timer); at != open->second.timers.end()) running = &at->second;
+    }
+    if (!running) {
+      board.cancel(id);
+      continue;
+    }
+    v1::Command command;
+    command.set_patient_id(std::string(patient_id));
+    auto& fire = *command.mutable_fire_task_timer();
+    fire.mutable_task()->set_stream(task.stream);
+    fire.mutable_task()->set_seq(task.seq);
+    fire.mutable_task()->set_expected_version(running->version);
+    fire.set_timer(timer);
+    fire.set_level(running->level);
+    board.set(id, running->at, record_version, command);
+  }
 }
 
 }  // namespace careteam::care

@@ -35,6 +35,7 @@ void give_snapshots_a_digest(sqlite_connection& connection) {
 
 constexpr std::array steps_there_are{
     schema_step{1, "snapshots get a digest, so that a damaged one is noticed", give_snapshots_a_digest},
+    schema_step{2, "tables of timers and deliveries", create_outbox_tables},
 };
 
 /// The steps from this version on; none that fits is an error of whoever wrote the list.

@@ -10,6 +10,7 @@
 
 #include "store/chain.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/sqlite_outbox.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/sqlite_writer.hpp"
 #include "store/store.hpp"
@@ -35,6 +36,10 @@ class sqlite_reader {
   std::vector<receipt> receipts_of(const record_key& record);
   std::vector<record_key> record_keys(const record_key& after, std::size_t limit);
   std::vector<cursor> cursors_of(const std::string& person, const std::vector<record_key>& records);
+  std::vector<stored_timer> due_timers(instant until, const std::optional<timer_place>& after, std::size_t limit);
+  std::optional<instant> next_timer(instant later_than);
+  std::optional<instant> next_delivery();
+  std::optional<stored_delivery> find_delivery(const std::string& id);
   std::vector<own_count> count_own(std::vector<own_count> counts);
 
  private:
@@ -65,6 +70,7 @@ class sqlite_reader {
   statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
   statement select_version_, select_link_, select_entry_, select_entries_, select_about_;
   statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
+  statement select_timers_, select_next_timer_, select_next_delivery_, select_delivery_;
 };
 
 }  // namespace careteam::store

@@ -46,6 +46,20 @@ CREATE TABLE device_cursors(stream INTEGER NOT NULL, person INTEGER NOT NULL, de
 CREATE TABLE snapshots(record INTEGER PRIMARY KEY, version INTEGER NOT NULL, bytes BLOB NOT NULL, digest BLOB NOT NULL DEFAULT x'');
 )";
 
+// Timers are kept by when they are due and not by record: what is armed together is due together, so that a batch of timers writes few
+// pages, and one tree where (record, id) would need a second one with a page for each record. Whoever moves a timer says where it was.
+//
+// Of the deliveries only those that can still change are in an index besides that of their ids.
+constexpr const char* outbox_tables = R"(
+CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, version INTEGER NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY(due, id, record)) WITHOUT ROWID;
+CREATE TABLE deliveries(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record INTEGER NOT NULL, obligation TEXT NOT NULL,
+  channel INTEGER NOT NULL, recipient INTEGER NOT NULL, priority INTEGER NOT NULL, payload BLOB NOT NULL, state INTEGER NOT NULL,
+  next INTEGER NOT NULL, attempts INTEGER NOT NULL, worker INTEGER NOT NULL);
+CREATE INDEX deliveries_waiting ON deliveries(next) WHERE state = 1;
+CREATE INDEX deliveries_about ON deliveries(record, obligation) WHERE state <= 2;
+)";
+
 std::string owner_of(int file) {
   std::array<char, 32> text{};
   const auto size = pread(file, text.data(), text.size() - 1, 0);
@@ -200,9 +214,14 @@ void sync_folder_of(const std::string& path) {
   if (!synced) throw_file_error(error, path);
 }
 
+void create_outbox_tables(sqlite_connection& connection) {
+  connection.execute(outbox_tables);
+}
+
 void create_schema(sqlite_connection& connection, const std::string& path) {
   connection.execute("BEGIN IMMEDIATE");
   connection.execute(tables);
+  create_outbox_tables(connection);
   statement(connection, "INSERT INTO meta VALUES('epoch', ?1), ('created', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))")
       .run(std::string_view(random_epoch()));
   connection.execute(("PRAGMA application_id = " + std::to_string(store_application_id)).c_str());

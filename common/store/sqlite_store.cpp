@@ -62,7 +62,9 @@ class append_job final : public write_job {
  public:
   explicit append_job(std::vector<record_append> records) : request(std::move(records)) {
     for (const auto& part : request) {
-      weight_ += (part.entries.size() + part.commands.size() + part.memberships.size() + 1) * row_overhead_bytes;
+      weight_ += (part.entries.size() + part.commands.size() + part.memberships.size() + part.fired_timers.size() +
+                  part.cancel_timers.size() + part.set_timers.size() + part.add_deliveries.size() + part.quiet_obligations.size() + 1) *
+                 row_overhead_bytes;
       for (const auto& entry : part.entries) weight_ += entry.bytes.size();
       if (part.snapshot) weight_ += part.snapshot->size();
     }
@@ -90,6 +92,29 @@ class move_job final : public write_job {
   long_counts policy = long_counts::deferred;
   reply<move_result> answer;
 };
+
+/// A call of one of the writer's functions with these rows.
+template <class Answer, class Rows>
+class write_call final : public write_job {
+ public:
+  using function = Answer (sqlite_writer::*)(const Rows&);
+  write_call(function called, Rows rows, std::size_t count) : called_(called), rows_(std::move(rows)), count_(count) {}
+  void run(sqlite_writer& writer) override { answer.value = (writer.*called_)(rows_); }
+  void refuse(errc reason) override { answer.error = reason; }
+  std::size_t weight_bytes() const override { return count_ * row_overhead_bytes; }
+
+  reply<Answer> answer;
+
+ private:
+  function called_;
+  Rows rows_;
+  std::size_t count_;
+};
+
+template <class Answer, class Rows>
+auto make_write(Answer (sqlite_writer::*called)(const Rows&), Rows rows, std::size_t count) {
+  return std::make_shared<write_call<Answer, Rows>>(called, std::move(rows), count);
+}
 
 class read_job : public job {
  public:
@@ -571,6 +596,25 @@ class sqlite_store final : public record_store {
   }
   asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
     return move_in(core_, std::move(moves));
+  }
+  asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<timer_place> after,
+                                                                std::size_t limit) override {
+    return ask(core_, make_read(&sqlite_reader::due_timers, until, std::move(after), limit));
+  }
+  asio::awaitable<result<std::optional<instant>>> next_timer(instant later_than) override {
+    return ask(core_, make_read(&sqlite_reader::next_timer, later_than));
+  }
+  asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) override {
+    const std::size_t count = claim.limit;
+    return ask(core_, make_write(&sqlite_writer::claim, std::move(claim), count));
+  }
+  asio::awaitable<result<std::vector<bool>>> record_outcomes(std::vector<delivery_outcome> outcomes) override {
+    const std::size_t count = outcomes.size();
+    return ask(core_, make_write(&sqlite_writer::record_outcomes, std::move(outcomes), count));
+  }
+  asio::awaitable<result<std::optional<instant>>> next_delivery() override { return ask(core_, make_read(&sqlite_reader::next_delivery)); }
+  asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) override {
+    return ask(core_, make_read(&sqlite_reader::find_delivery, std::move(id)));
   }
   asio::awaitable<void> close() override { return close_in(core_); }
 

@@ -63,7 +63,9 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
                     "INSERT INTO device_cursors(stream, person, device, received) VALUES(?1, ?2, ?3, ?4) "
                     "ON CONFLICT DO UPDATE SET received = excluded.received WHERE excluded.received > received"),
       select_author_(connection, "SELECT first FROM authors WHERE stream = ?1 AND person = ?2"),
-      count_own_(connection, "SELECT count(*) FROM positions WHERE position BETWEEN ?1 AND ?2 AND author = ?3") {
+      count_own_(connection, "SELECT count(*) FROM positions WHERE position BETWEEN ?1 AND ?2 AND author = ?3"),
+      timers_(connection),
+      deliveries_(connection) {
   last_row_ = connection.integer("SELECT max(row) FROM entries");
   sqlite3_wal_hook(
       connection.handle(),
@@ -258,6 +260,11 @@ append_result sqlite_writer::append(const std::vector<record_append>& request) {
   if (connection_.failed()) return committed{};
   if (late) return conflict{late->record, states[static_cast<std::size_t>(late - request.data())]->version};
 
+  for (std::size_t i = 0; i < request.size(); ++i) {
+    if (auto gone = timers_.missing(request[i].fired_timers, states[i]->id); !gone.empty()) {
+      return stale_timers{request[i].record, std::move(gone)};
+    }
+  }
   if (auto known = insert_commands(request, states); !known.empty()) return duplicates{std::move(known)};
 
   committed done;
@@ -265,6 +272,7 @@ append_result sqlite_writer::append(const std::vector<record_append>& request) {
   for (std::size_t i = 0; i < request.size() && !connection_.failed(); ++i) {
     done.heads.push_back(append_entries(request[i], *states[i]));
     change_memberships(request[i], *states[i]);
+    change_outbox(request[i], *states[i]);
   }
   return done;
 }
@@ -360,6 +368,28 @@ void sqlite_writer::change_memberships(const record_append& part, const record_s
   for (const auto& change : part.memberships) {
     (change.member ? insert_membership_ : delete_membership_).run(name(change.person), state.id);
   }
+}
+
+void sqlite_writer::change_outbox(const record_append& part, record_state& state) {
+  if (!part.set_timers.empty() || !part.add_deliveries.empty()) create_row(state);
+  timers_.change(part, state.id);
+  for (const auto& obligation : part.quiet_obligations) deliveries_.quieten(state.id, obligation);
+  for (const auto& delivery : part.add_deliveries) {
+    deliveries_.add(delivery, state.id, name(delivery.channel), name(delivery.recipient));
+  }
+}
+
+// ---- the outbox
+
+std::vector<stored_delivery> sqlite_writer::claim(const delivery_claim& claim) {
+  return deliveries_.claim(claim, name(claim.worker));
+}
+
+std::vector<bool> sqlite_writer::record_outcomes(const std::vector<delivery_outcome>& outcomes) {
+  std::vector<bool> counted;
+  counted.reserve(outcomes.size());
+  for (const auto& outcome : outcomes) counted.push_back(deliveries_.record_outcome(outcome, name(outcome.worker)));
+  return counted;
 }
 
 // ---- cursors

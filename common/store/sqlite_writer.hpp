@@ -14,6 +14,7 @@
 
 #include "store/chain.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/sqlite_outbox.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/store.hpp"
 
@@ -47,6 +48,8 @@ class sqlite_writer {
   append_result append(const std::vector<record_append>& request);
   /// `counted`: answers to an earlier own_count; used where they still fit.
   move_result move(const std::vector<cursor_move>& request, const std::vector<own_count>& counted, long_counts policy);
+  std::vector<stored_delivery> claim(const delivery_claim& claim);
+  std::vector<bool> record_outcomes(const std::vector<delivery_outcome>& outcomes);
   /// True: everything since begin() is on disk. False: nothing of it has happened, unless in_doubt(); the connection's failure says why
   /// and is to be cleared by the caller.
   bool commit();
@@ -110,6 +113,7 @@ class sqlite_writer {
   void append_entry(const new_entry& entry, std::uint64_t version, stream_state& stream);
   void note_author(std::int64_t stream, std::int64_t person, std::uint64_t seq);
   void change_memberships(const record_append& part, const record_state& state);
+  void change_outbox(const record_append& part, record_state& state);
 
   cursor_state stored_cursor(std::int64_t person, std::int64_t stream);
   /// Moves `state` to `to`; false when the count is left to the reader.
@@ -146,6 +150,8 @@ class sqlite_writer {
   statement insert_entry_, insert_position_, insert_about_, insert_author_;
   statement insert_membership_, delete_membership_, put_snapshot_;
   statement select_cursor_, put_cursor_, put_received_, select_author_, count_own_;
+  timer_rows timers_;
+  delivery_rows deliveries_;
 };
 
 }  // namespace careteam::store

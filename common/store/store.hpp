@@ -11,6 +11,8 @@
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/system/result.hpp>
+#include <chrono>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -66,15 +68,49 @@ struct membership_change {
   bool member = false;
 };
 
+/// Microseconds since the Unix epoch, UTC.
+using instant = std::chrono::sys_time<std::chrono::microseconds>;
+
+/// A timer of a record (G5): the domain's name for it, at most 100 bytes, and when it is due. A record has at most one timer of a name.
+struct timer_key {
+  std::string id;
+  instant due{};
+  bool operator==(const timer_key&) const = default;
+};
+
+/// Sets a timer, or moves it: whoever knows the record's state knows when it was due until now.
+struct timer_set {
+  timer_key key;
+  std::optional<instant> instead_of;  ///< When it was due until now; none: it is a new one.
+  std::uint64_t version = 0;          ///< What it was set against. For whoever looks at it; the store does not compare it.
+  std::string payload;                ///< What is to be done; at most 256 bytes, opaque.
+};
+
+/// Someone is to be reached outside: a row of the outbox (G1-G4). It has no patient data in it, and its id tells nothing either.
+struct new_delivery {
+  std::string id;          ///< Chosen by the domain, so that nothing is ever sent for the same reason twice. At most 100 bytes.
+  std::string obligation;  ///< What it is about; everything about it is quiet at once. At most 100 bytes.
+  std::string channel;     ///< For example "email".
+  std::string recipient;   ///< A person.
+  std::uint32_t priority = 0;
+  std::string payload;   ///< At most 512 bytes, opaque.
+  instant not_before{};  ///< The first attempt.
+};
+
 /// What one record appends in one commit. Entries take versions expected_version + 1 … expected_version + entries.size().
 struct record_append {
   record_key record;
   std::uint64_t expected_version = 0;  ///< 0: the record does not exist yet.
-  std::vector<new_entry> entries;      ///< May be empty when only commands are remembered.
+  std::vector<new_entry> entries;      ///< May be empty when only the rest is to be written.
   std::vector<command_record> commands;
   std::vector<membership_change> memberships;
-  std::optional<std::string> snapshot;     ///< The record's state after these entries.
-  std::shared_ptr<const void> keep_alive;  ///< Owns what the views point to.
+  std::vector<timer_key> fired_timers;         ///< Are taken off. One that is gone, or was moved: nothing is written (stale_timers).
+  std::vector<timer_key> cancel_timers;        ///< One that is not there is nothing.
+  std::vector<timer_set> set_timers;           ///< After the others.
+  std::vector<new_delivery> add_deliveries;    ///< One whose id is known, in whatever state, is nothing.
+  std::vector<std::string> quiet_obligations;  ///< Deliveries of the record about these, added before, count as acknowledged.
+  std::optional<std::string> snapshot;         ///< The record's state after these entries.
+  std::shared_ptr<const void> keep_alive;      ///< Owns what the views point to.
 };
 
 struct stream_head {
@@ -96,7 +132,60 @@ struct conflict {
 struct duplicates {
   std::vector<command_record> known;  ///< As stored (the digest may differ from the one sent).
 };
-using append_result = std::variant<committed, conflict, duplicates>;
+/// Timers that were to be taken off are not there as they were named. Nothing was written.
+struct stale_timers {
+  record_key record;
+  std::vector<timer_key> gone;
+};
+using append_result = std::variant<committed, conflict, duplicates, stale_timers>;
+
+/// A timer as it is stored. Timers are ordered by (due, id, the age of their record).
+struct stored_timer {
+  record_key record;
+  timer_key key;
+  std::uint64_t version = 0;
+  std::string payload;
+};
+/// Where a walk over the timers goes on: behind this one, whether it is still there or not.
+struct timer_place {
+  record_key record;
+  timer_key key;
+};
+
+/// How a delivery stands. Acknowledged and failed are final.
+enum class delivery_state : std::uint8_t {
+  waiting = 1,       ///< For its next attempt, or for the outcome of one.
+  sent = 2,          ///< A provider has taken it.
+  acknowledged = 3,  ///< Whoever was to be reached has answered, here or elsewhere.
+  failed = 4         ///< It will not be tried again: a human has to be told.
+};
+
+struct stored_delivery {
+  record_key record;
+  new_delivery what;  ///< `not_before`: the next attempt, or until when it is claimed.
+  delivery_state state = delivery_state::waiting;
+  std::uint32_t attempts = 0;  ///< Claims so far.
+  std::string worker;          ///< Who claimed it last; empty: nobody.
+};
+
+/// Takes deliveries for an attempt. Whatever waits and is due is free; what a worker claimed is so again when `until` has passed, so that
+/// a dead worker's are found by the same question.
+struct delivery_claim {
+  std::string worker;
+  instant now{};
+  instant until{};               ///< Later than `now`.
+  std::vector<std::string> ids;  ///< Only these (a queue named them); empty: whatever is due, the longest due first.
+  std::size_t limit = 0;
+};
+
+/// How an attempt ended. It counts only while the delivery is claimed as it says: a worker that was given up on changes nothing.
+struct delivery_outcome {
+  std::string id;
+  std::string worker;
+  std::uint32_t attempt = 0;
+  delivery_state state = delivery_state::waiting;  ///< Waiting: again at `next`. A provider may still fail what it had taken.
+  instant next{};
+};
 
 struct stored_entry {
   stream_kind stream = 0;
@@ -188,6 +277,25 @@ class record_store {
 
   /// Moves cursors, durably; answers the cursors as they are then, in the order of the request. Moves of one call may repeat a cursor.
   virtual boost::asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) = 0;
+
+  /// The timers that are due until then (inclusive), in order, behind a place; at most `limit`.
+  virtual boost::asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<timer_place> after,
+                                                                               std::size_t limit) = 0;
+
+  /// When the first timer later than an instant is due.
+  virtual boost::asio::awaitable<result<std::optional<instant>>> next_timer(instant later_than) = 0;
+
+  /// Claims deliveries, durably; answers them as they are then.
+  virtual boost::asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) = 0;
+
+  /// Records how attempts ended, durably; answers, in the order of the request, which of them counted.
+  virtual boost::asio::awaitable<result<std::vector<bool>>> record_outcomes(std::vector<delivery_outcome> outcomes) = 0;
+
+  /// When the next waiting delivery can be claimed.
+  virtual boost::asio::awaitable<result<std::optional<instant>>> next_delivery() = 0;
+
+  /// A delivery by its id.
+  virtual boost::asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) = 0;
 
   /// Stops accepting, finishes what was accepted, and closes. Called once, before the destructor, from the event loop.
   virtual boost::asio::awaitable<void> close() = 0;

@@ -97,6 +97,18 @@ constexpr reference_check reference_checks[] = {
      "SELECT r.key, 0, 0 FROM snapshots x LEFT JOIN records r ON r.id = x.record WHERE r.id IS NULL OR x.version > r.version"},
 };
 
+constexpr reference_check outbox_checks[] = {
+    {"a timer names no record, or is not what a timer is",
+     "SELECT r.key, 0, 0 FROM timers t LEFT JOIN records r ON r.id = t.record "
+     "WHERE r.id IS NULL OR length(CAST(t.id AS BLOB)) NOT BETWEEN 1 AND 100 OR length(t.payload) > 256 OR t.version > r.version"},
+    {"a delivery names no record or no person, or is in no state that there is",
+     "SELECT r.key, 0, 0 FROM deliveries d LEFT JOIN records r ON r.id = d.record "
+     "WHERE r.id IS NULL OR d.state NOT BETWEEN 1 AND 4 OR (d.state <> 1 AND d.state <> 3 AND d.attempts = 0) OR length(d.payload) > 512 "
+     "OR (d.worker = 0) <> (d.attempts = 0) OR NOT EXISTS(SELECT 1 FROM names n WHERE n.id = d.recipient) "
+     "OR NOT EXISTS(SELECT 1 FROM names n WHERE n.id = d.channel) "
+     "OR (d.worker <> 0 AND NOT EXISTS(SELECT 1 FROM names n WHERE n.id = d.worker))"},
+};
+
 class verification {
  public:
   verification(sqlite_connection& connection, const verify_progress& progress)
@@ -117,6 +129,7 @@ class verification {
     if (progress_) progress_(total_, total_);
     for (const auto& check : reference_checks) check_references(check);
     if (schema_ >= 2) check_snapshots();
+    if (schema_ >= 3) check_outbox();
     report_.commands = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM commands"));
     note_unreadable("commands");
     return std::move(report_);
@@ -269,6 +282,13 @@ class verification {
       }
     }
     note_unreadable("the snapshots");
+  }
+
+  void check_outbox() {
+    for (const auto& check : outbox_checks) check_references(check);
+    report_.timers = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM timers"));
+    report_.deliveries = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM deliveries"));
+    note_unreadable("timers and deliveries");
   }
 
   void check_references(const reference_check& check) {

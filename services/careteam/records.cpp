@@ -227,7 +227,8 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
   }
   for (const auto& difference : report->differences) std::cerr << "differs: " << difference << '\n';
   std::cout << "rebuilt: records=" << report->records << " entries=" << report->entries << " snapshots=" << report->snapshots
-            << " memberships=" << report->memberships << " differences=" << report->differences.size() << '\n';
+            << " memberships=" << report->memberships << " timers=" << report->timers << " differences=" << report->differences.size()
+            << '\n';
   code = report->differences.empty() ? exit_done : exit_failed;
 }
 
@@ -266,7 +267,8 @@ int report_verification(const store::verify_report& report, telling tell) {
   }
   if (tell == telling::failures && report.sound()) return exit_done;
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
-            << " entries=" << report.entries << " commands=" << report.commands << " findings=" << report.findings.size() << '\n';
+            << " entries=" << report.entries << " commands=" << report.commands << " timers=" << report.timers
+            << " deliveries=" << report.deliveries << " findings=" << report.findings.size() << '\n';
   return report.sound() ? exit_done : exit_failed;
 }
 

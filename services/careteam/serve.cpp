@@ -16,6 +16,7 @@
 #include "careteam/disk_watch.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
+#include "coordination/timers.hpp"
 #include "gateway/admin_port.hpp"
 #include "gateway/file_watch.hpp"
 #include "gateway/hub.hpp"
@@ -201,6 +202,10 @@ class server {
         store_(store::open_sqlite(loop.get_executor(), store_options(settings))),
         hosts_({loop.get_executor(), *store_, clock_, people_, coordination::host_metrics::in(metrics_), settings.store.snapshot_every,
                 static_cast<std::uint32_t>(settings.limits.stat_per_hour), settings.limits.wrong_patient_window, nullptr}),
+        timers_(std::make_shared<coordination::timers>(
+            loop.get_executor(), *store_, clock_,
+            [this](store::stored_timer timer, coordination::timer_done done) { hosts_.fire(std::move(timer), std::move(done)); },
+            coordination::timer_metrics::in(metrics_))),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
                  [this](gateway::loop_socket socket) {
@@ -220,6 +225,7 @@ class server {
                  [this](const std::string& person) { return list_sessions(person); }) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
+    hosts_.environment().timer_set = [this](care::instant due) { timers_->set(due); };
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
     auto& certificate_failures =
         metrics_.add_counter("careteam_certificate_reload_failures_total", "Changes of the TLS certificate or key that could not be used.");
@@ -255,6 +261,7 @@ class server {
     people_.organization()->when_settled([this](boost::system::error_code failed) {
       if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
       people_known_ = true;
+      timers_->start();
       clients_.start();
       log_info("serving", {{"address", settings_.server.listen.host},
                            {"port", clients_.port()},
@@ -275,10 +282,11 @@ class server {
     const auto started = std::chrono::steady_clock::now();
     draining_ = true;
     clients_.stop();
+    timers_->stop();
     log_info("draining", {{"sessions", hub_.session_count()}});
     hub_.drain(std::chrono::seconds(5));
     asio::steady_timer pause(loop_);
-    while ((hub_.session_count() > 0 || !hosts_.idle() || !hub_.cursors().idle()) &&
+    while ((hub_.session_count() > 0 || timers_->running() || !hosts_.idle() || !hub_.cursors().idle()) &&
            std::chrono::steady_clock::now() - started < settings_.server.drain) {
       pause.expires_after(drain_step);
       co_await pause.async_wait(asio::use_awaitable);
@@ -380,6 +388,7 @@ class server {
   std::unique_ptr<store::record_store> store_;
   coordination::people people_;
   coordination::record_hosts hosts_;
+  std::shared_ptr<coordination::timers> timers_;
   gateway::hub hub_;
   gateway::listener clients_;
   gateway::admin_page page_;

@@ -6,6 +6,7 @@
 
 #include "coordination/people.hpp"
 #include "coordination/record_loading.hpp"
+#include "coordination/timer_changes.hpp"
 #include "runtime/log.hpp"
 
 namespace careteam::coordination {
@@ -89,6 +90,7 @@ struct record_host::batch {
   };
   std::vector<submission> commands;
   std::vector<noted> notes;
+  std::vector<fired> timers;
   std::vector<char> answered;  ///< By command: it has its answer already.
   std::vector<refused> refusals;
   std::vector<accepted> acceptances;
@@ -140,6 +142,16 @@ void record_host::submit(submission what) {
 
 void record_host::note(care::facts entries, v1::Author author, std::function<void(error_code)> done) {
   mailbox_.emplace_back(noted{std::move(entries), std::move(author), std::move(done)});
+  wake();
+}
+
+void record_host::fire(store::stored_timer timer, timer_done done) {
+  fired due{std::move(timer), {}, std::move(done), {}};
+  if (!due.command.ParseFromString(due.timer.payload)) {
+    runtime::log_error("timer_not_readable", {{"record", key_}, {"timer", due.timer.key.id}});
+    due.command.Clear();  // It leads to nothing, and is taken off like any other.
+  }
+  mailbox_.emplace_back(std::move(due));
   wake();
 }
 
@@ -206,6 +218,7 @@ void record_host::turn_away(error_code failed) {
   for (auto& one : waiting) {
     if (auto* command = std::get_if<submission>(&one)) command->answer(*command, {refusal_of(failed), {}});
     if (auto* entries = std::get_if<noted>(&one)) entries->done(failed);
+    if (auto* due = std::get_if<fired>(&one)) due->done(failed);
     if (auto* asking = std::get_if<visit>(&one)) asking->what(failed);
     if (auto* keeping = std::get_if<held>(&one)) happen(*keeping->granted);
   }
@@ -258,11 +271,12 @@ asio::awaitable<void> record_host::take_batch() {
   batch work;
   bool read_again = false;
   std::vector<visit> visits;
-  while (!mailbox_.empty() && work.commands.size() + work.notes.size() < max_batch_commands) {
+  while (!mailbox_.empty() && work.commands.size() + work.notes.size() + work.timers.size() < max_batch_commands) {
     auto& front = mailbox_.front();
     if (std::holds_alternative<held>(front)) break;
     if (auto* command = std::get_if<submission>(&front)) work.commands.push_back(std::move(*command));
     if (auto* entries = std::get_if<noted>(&front)) work.notes.push_back(std::move(*entries));
+    if (auto* due = std::get_if<fired>(&front)) work.timers.push_back(std::move(*due));
     if (auto* asking = std::get_if<visit>(&front)) visits.push_back(std::move(*asking));
     read_again |= std::holds_alternative<reread>(front);
     mailbox_.pop_front();
@@ -274,7 +288,7 @@ asio::awaitable<void> record_host::take_batch() {
     if (failed) runtime::log_error("record_not_refreshed", {{"record", key_}, {"error", failed}});
   }
   for (auto& asking : visits) asking.what(loaded_ ? error_code{} : make_error_code(store::errc::unavailable));
-  if (work.commands.empty() && work.notes.empty()) co_return;
+  if (work.commands.empty() && work.notes.empty() && work.timers.empty()) co_return;
 
   error_code failed;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
@@ -292,6 +306,7 @@ asio::awaitable<void> record_host::take_batch() {
     if (!work.answered[i]) work.commands[i].answer(work.commands[i], {refusal_of(failed), {}});
   }
   for (auto& entries : work.notes) entries.done(failed ? failed : make_error_code(store::errc::unavailable));
+  for (auto& due : work.timers) due.done(failed ? failed : make_error_code(store::errc::unavailable));
 }
 
 asio::awaitable<error_code> record_host::page_in(batch& work) {
@@ -299,22 +314,33 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
     for (const care::place at : care::references(state_, work.commands[i].command)) {
-      if (at.seq > state_.stream(at.stream).head) continue;
-      auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
-      if (!stored) co_return stored.error();
-      std::vector<v1::Entry> entries(stored->size());
-      for (std::size_t k = 0; k < entries.size(); ++k) {
-        if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
-      }
-      care::page_in(state_, at, entries);
+      if (const error_code failed = co_await page_in_at(at)) co_return failed;
     }
   }
+  for (const auto& due : work.timers) {
+    for (const care::place at : care::references(state_, due.command)) {
+      if (const error_code failed = co_await page_in_at(at)) co_return failed;
+    }
+  }
+  co_return error_code{};
+}
+
+asio::awaitable<error_code> record_host::page_in_at(care::place at) {
+  if (at.seq > state_.stream(at.stream).head) co_return error_code{};
+  auto stored = co_await environment_.store.read_about(key_, static_cast<store::stream_kind>(at.stream), at.seq);
+  if (!stored) co_return stored.error();
+  std::vector<v1::Entry> entries(stored->size());
+  for (std::size_t k = 0; k < entries.size(); ++k) {
+    if (!parse_entry((*stored)[k], entries[k])) co_return make_error_code(store::errc::corrupt);
+  }
+  care::page_in(state_, at, entries);
   co_return error_code{};
 }
 
 void record_host::decide_all(batch& work) {
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   work.start_over(state_.version, now);
+  decide_fired(work);
   std::unordered_map<command_key, std::size_t, command_key_hash> in_batch;
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
@@ -370,6 +396,26 @@ void record_host::decide_all(batch& work) {
   }
 }
 
+// Before the commands: a deadline that has passed came before what is asked now.
+void record_host::decide_fired(batch& work) {
+  for (auto& due : work.timers) {
+    due.entries.clear();
+    // Its time has come, also where the clock was set back since it was handed over.
+    const care::context with{std::max(work.now, due.timer.key.due), environment_.directory.accounts(), 0, environment_.stat_per_hour};
+    auto decided = care::decide(state_, due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
+    if (decided) {
+      due.entries = std::move(*decided);
+      add_entries(work, due.entries);
+    } else {
+      runtime::log_warning("timer_refused", {{"record", key_}, {"timer", due.timer.key.id}, {"text", decided.error().message}});
+    }
+    const auto& pending = state_.timers.pending();
+    if (const auto at = pending.find(due.timer.key.id); at != pending.end() && at->second.due == due.timer.key.due) {
+      runtime::log_error("timer_without_effect", {{"record", key_}, {"timer", due.timer.key.id}});
+    }
+  }
+}
+
 // Here, behind the look-up of the command's id: a message that is sent again gets its first answer, whatever was said elsewhere meanwhile.
 std::string record_host::confirmation_needed(const submission& what, care::instant now) {
   if (!what.command.has_post_message() || !care::is_staff(state_.team, what.who.person_id, now)) return {};
@@ -394,8 +440,9 @@ void record_host::add_entries(batch& work, care::facts& entries) {
 }
 
 asio::awaitable<bool> record_host::commit(batch& work) {
-  co_await answer_refused(work);
-  if (work.entry_count == 0 && work.acceptances.empty() && work.twins.empty()) {
+  // What was refused because a timer fired is refused only if it has: the store may know better.
+  if (work.timers.empty()) co_await answer_refused(work);
+  if (work.entry_count == 0 && work.acceptances.empty() && work.twins.empty() && work.timers.empty()) {
     for (auto& entries : work.notes) entries.done(make_error_code(store::errc::unavailable));
     co_return true;
   }
@@ -411,6 +458,10 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     append.entries.push_back({static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry), entry.author().person_id(),
                               work.streams[index]->entry(next[index]++)});
   };
+  for (const auto& due : work.timers) {
+    for (const auto& entry : due.entries) add(entry);
+    append.fired_timers.push_back(due.timer.key);
+  }
   for (const auto& one : work.acceptances) {
     for (const auto& entry : one.entries) add(entry);
   }
@@ -432,7 +483,10 @@ asio::awaitable<bool> record_host::commit(batch& work) {
   if (state_.version - snapshot_version_ >= environment_.snapshot_every) append.snapshot = care::to_snapshot(state_);
   const bool snapshot = append.snapshot.has_value();
   append.keep_alive = std::make_shared<std::vector<shared_batch>>(work.order);
-  if (append.entries.empty() && append.commands.empty()) {
+  add_timer_changes(append, state_.timers.take_changes());
+  std::optional<care::instant> first_set;
+  for (const auto& timer : append.set_timers) first_set = std::min(first_set.value_or(timer.key.due), timer.key.due);
+  if (append.entries.empty() && append.commands.empty() && append.fired_timers.empty()) {
     finish(work, {});
     co_return true;
   }
@@ -441,6 +495,7 @@ asio::awaitable<bool> record_host::commit(batch& work) {
   std::vector<store::record_append> request;
   request.push_back(std::move(append));
   auto appended = co_await environment_.store.append(std::move(request));
+  if (!appended || std::holds_alternative<store::committed>(*appended)) co_await answer_refused(work);
   if (!appended) {
     runtime::log_error("append_failed", {{"record", key_}, {"error", appended.error()}});
     loaded_ = false;
@@ -449,15 +504,18 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     for (const auto& one : work.acceptances) work.commands[one.command].answer(work.commands[one.command], {why, {}});
     for (const auto& [second, first] : work.twins) work.commands[second].answer(work.commands[second], {why, {}});
     for (auto& entries : work.notes) entries.done(appended.error());
+    for (auto& due : work.timers) due.done(appended.error());
     co_return true;
   }
   if (const auto* done = std::get_if<store::committed>(&*appended)) {
     environment_.metrics.commit_seconds.observe(std::chrono::steady_clock::now() - started);
     if (snapshot) snapshot_version_ = state_.version;
     finish(work, *done);
+    if (first_set && environment_.timer_set) environment_.timer_set(*first_set);
     co_return true;
   }
   loaded_ = false;  // The state ran ahead of the store.
+  if (const auto* stale = std::get_if<store::stale_timers>(&*appended)) forget_stale(work, *stale);
   if (const auto* known = std::get_if<store::duplicates>(&*appended)) {
     for (const auto& command : known->known) {
       for (std::size_t i = 0; i < work.commands.size(); ++i) {
@@ -474,6 +532,15 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     }
   }
   co_return false;
+}
+
+// Another process fired them, or something moved them: either way there is nothing left to do.
+void record_host::forget_stale(batch& work, const store::stale_timers& stale) {
+  std::erase_if(work.timers, [&](const fired& due) {
+    if (std::ranges::find(stale.gone, due.timer.key) == stale.gone.end()) return false;
+    due.done({});
+    return true;
+  });
 }
 
 asio::awaitable<void> record_host::answer_refused(batch& work) {
@@ -514,6 +581,7 @@ void record_host::finish(batch& work, const store::committed& done) {
       if (!entry.author().person_id().empty()) ++durable_[static_cast<std::size_t>(entry.stream())].authored[entry.author().person_id()];
     }
   };
+  for (const auto& due : work.timers) count(due.entries);
   for (const auto& one : work.acceptances) count(one.entries);
   for (const auto& entries : work.notes) {
     if (state_.exists()) count(entries.entries);
@@ -548,6 +616,7 @@ void record_host::finish(batch& work, const store::committed& done) {
   for (auto& entries : work.notes) {
     entries.done(state_.exists() ? error_code{} : make_error_code(store::errc::unavailable));
   }
+  for (auto& due : work.timers) due.done({});
 }
 
 void record_host::remember(const submission& what, care::place where) {

@@ -43,6 +43,9 @@ struct submission {
   std::function<void(const submission&, command_answer)> answer;
 };
 
+/// Hears whether a fired timer is done with: then nobody has to fire it again.
+using timer_done = std::function<void(boost::system::error_code)>;
+
 /// Who is told what was committed: the gateway's hub.
 class commit_listener {
  public:
@@ -81,6 +84,8 @@ struct host_environment {
   std::uint32_t stat_per_hour = 5;
   std::chrono::milliseconds wrong_patient_window{60'000};
   commit_listener* listener = nullptr;
+  /// Told, after the commit, that timers were set, and when the first of them is due.
+  std::function<void(care::instant)> timer_set = {};
 };
 
 inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".
@@ -100,6 +105,8 @@ class record_host : public std::enable_shared_from_this<record_host> {
   /// Appends entries of the server's own (sessions, refusals) to the record; `done` hears whether they are on disk. Entries to a record
   /// that does not exist are dropped with an error.
   void note(care::facts entries, v1::Author author, std::function<void(boost::system::error_code)> done);
+  /// A timer is due: its command is decided as the system's. It is taken off in the same commit, also when nothing comes of it.
+  void fire(store::stored_timer timer, timer_done done);
   /// Calls `what` when the record is loaded and nothing is in flight: what it then sees is on disk.
   void when_settled(std::function<void(boost::system::error_code)> what);
   /// Keeps the record still for another writer of this process: answers when nothing is in flight, and nothing is decided until what it
@@ -128,6 +135,12 @@ class record_host : public std::enable_shared_from_this<record_host> {
     v1::Author author;
     std::function<void(boost::system::error_code)> done;
   };
+  struct fired {
+    store::stored_timer timer;
+    v1::Command command;
+    timer_done done;
+    care::facts entries;
+  };
   struct visit {
     std::function<void(boost::system::error_code)> what;
   };
@@ -136,7 +149,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   struct held {
     std::shared_ptr<boost::asio::steady_timer> granted, released;
   };
-  using item = std::variant<submission, noted, visit, reread, held>;
+  using item = std::variant<submission, noted, fired, visit, reread, held>;
   /// One batch between decision and commit.
   struct batch;
 
@@ -149,7 +162,10 @@ class record_host : public std::enable_shared_from_this<record_host> {
   boost::asio::awaitable<boost::system::error_code> page_in(batch& work);
   boost::asio::awaitable<bool> commit(batch& work);
   boost::asio::awaitable<void> answer_refused(batch& work);
+  boost::asio::awaitable<boost::system::error_code> page_in_at(care::place at);
   void decide_all(batch& work);
+  void decide_fired(batch& work);
+  void forget_stale(batch& work, const store::stale_timers& stale);
   std::string confirmation_needed(const submission& what, care::instant now);
   void add_entries(batch& work, care::facts& entries);
   void finish(batch& work, const store::committed& done);

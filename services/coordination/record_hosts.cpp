@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/log.hpp"
+
 namespace careteam::coordination {
 
 std::shared_ptr<record_host> record_hosts::find_or_make(const std::string& patient_id) {
@@ -26,6 +28,15 @@ void record_hosts::refresh(const std::string& patient_id) {
   host->when_settled([this, host](boost::system::error_code failed) {
     if (!failed && environment_.listener) environment_.listener->audience_changed(*host);
   });
+}
+
+void record_hosts::fire(store::stored_timer timer, timer_done done) {
+  const auto patient = care::patient_of_key(timer.record);
+  if (!patient) {
+    runtime::log_error("timer_of_no_record", {{"record", timer.record}, {"timer", timer.key.id}});
+    return done(make_error_code(store::errc::corrupt));
+  }
+  find_or_make(*patient)->fire(std::move(timer), std::move(done));
 }
 
 std::size_t record_hosts::quarantined() const {

@@ -21,6 +21,8 @@ class record_hosts {
   std::shared_ptr<record_host> find(const std::string& patient_id) const;
   /// Another writer committed to the record: whoever looks at it here, or is on its team now, hears of it.
   void refresh(const std::string& patient_id);
+  /// A timer is due: the record's host decides its command.
+  void fire(store::stored_timer timer, timer_done done);
   void set_listener(commit_listener* listener) { environment_.listener = listener; }
   host_environment& environment() { return environment_; }
   std::size_t size() const { return hosts_.size(); }

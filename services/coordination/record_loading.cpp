@@ -45,6 +45,7 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
       care::apply(state, entry);
       care::forget_settled(state);
     }
+    (void)state.timers.take_changes();  // They were stored with the entries.
   }
   care::release_spare_memory(state);
   // The writer stops the process when a stream does not go on where its row says.

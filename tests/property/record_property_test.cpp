@@ -117,8 +117,8 @@ class record_property : public ::testing::Test {
   /// Mostly the host fires what is due, the oldest first; sometimes it is away.
   static std::optional<attempt> due_timer(const rosas_record& ward, command_generator& generate) {
     if (generate.random().percent(40)) return std::nullopt;
-    std::optional<pending_timer> oldest;
-    for (const auto& one : pending_timers(ward.tasks())) {
+    std::optional<running_timer> oldest;
+    for (const auto& one : running_timers(ward.tasks())) {
       if (one.due <= ward.now && (!oldest || one.due < oldest->due)) oldest = one;
     }
     if (!oldest) return std::nullopt;

@@ -45,12 +45,12 @@ TEST_F(task_acceptance, somebody_whom_nobody_asked_cannot_claim) {
 
 TEST_F(task_acceptance, release_gives_it_back_and_the_ladder_goes_on_from_the_same_deadline) {
   const auto anc = asks(clinical, task("ANC 0.72").asap().to(v1::ROLE_ONCOLOGY_NURSE));
-  const auto before = pending_timers(ward.tasks(), anc);
+  const auto before = running_timers(ward.tasks(), anc);
   ward.says("nina", claim(anc));
   EXPECT_THAT(does("tom", release(anc)), refused_with(code::permission_denied, "releaseTask.task.seq"));
   ASSERT_THAT(does("nina", release(anc)), accepted());
   EXPECT_EQ(status(anc), v1::TASK_STATUS_REQUESTED);
-  EXPECT_EQ(pending_timers(ward.tasks(), anc), before);
+  EXPECT_EQ(running_timers(ward.tasks(), anc), before);
   EXPECT_THAT(does("tom", claim(anc)), accepted());
 }
 
@@ -168,9 +168,9 @@ TEST_F(task_declining, at_the_ladders_end_leaves_the_deadline) {
   const auto anc = asks(clinical, task("ANC 0.72").asap().to(v1::ROLE_ONCOLOGY_NURSE));
   passes_until(monday + 30min);
   EXPECT_EQ(at(anc).level, last_level);
-  const auto before = pending_timers(ward.tasks(), anc);
+  const auto before = running_timers(ward.tasks(), anc);
   ward.says("nina", decline(anc));
-  EXPECT_EQ(pending_timers(ward.tasks(), anc), before);
+  EXPECT_EQ(running_timers(ward.tasks(), anc), before);
 }
 
 TEST_F(task_declining, by_the_last_rejects_it_and_asks_its_requester_by_the_same_deadline) {

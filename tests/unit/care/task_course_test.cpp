@@ -30,7 +30,7 @@ TEST_F(task_course, only_the_owner_starts_it) {
   }
   ASSERT_THAT(does("nina", start(call)), accepted());
   EXPECT_EQ(status(call), v1::TASK_STATUS_IN_PROGRESS);
-  EXPECT_THAT(pending_timers(ward.tasks(), call), IsEmpty());
+  EXPECT_THAT(running_timers(ward.tasks(), call), IsEmpty());
 }
 
 TEST_F(task_course, a_pause_of_a_pressing_task_ends_before_it_is_due) {
@@ -161,7 +161,7 @@ TEST_F(task_course, whoever_is_doing_a_cancelled_task_says_that_they_stopped) {
   ASSERT_THAT(does("rao", cancel(call)), accepted());
   EXPECT_EQ(status(call), v1::TASK_STATUS_CANCELLED);
   EXPECT_EQ(answers_for(call), "nina") << "she still owes a word";
-  EXPECT_EQ(pending_timers(ward.tasks(), call).at(0).kind, v1::TASK_TIMER_ACKNOWLEDGE);
+  EXPECT_EQ(running_timers(ward.tasks(), call).at(0).kind, v1::TASK_TIMER_ACKNOWLEDGE);
   EXPECT_THAT(does("nina", complete(call)), refused_with(code::failed_precondition, "completeTask.task.seq"));
   EXPECT_THAT(does("tom", acknowledge_cancel(call)), refused_with(code::permission_denied, "acknowledgeCancel.task.seq"));
   ASSERT_THAT(does("nina", acknowledge_cancel(call)), accepted());
@@ -187,7 +187,7 @@ TEST_F(task_course, who_cancels_what_they_do_themselves_owes_no_word) {
 
 TEST_F(task_course, the_new_owner_takes_it_over_and_no_deadline_moves) {
   const auto call = accepted_task(usual());
-  const auto before = pending_timers(ward.tasks(), call);
+  const auto before = running_timers(ward.tasks(), call);
   ward.now += 20min;
   EXPECT_THAT(does("tom", take_over(call)), refused_with(code::permission_denied, "acceptTransfer.task.seq"));
   EXPECT_THAT(does("tom", offer(call, "tom")), refused_with(code::permission_denied, "offerTransfer.task.seq"));
@@ -199,7 +199,7 @@ TEST_F(task_course, the_new_owner_takes_it_over_and_no_deadline_moves) {
   EXPECT_EQ(last(clinical).task_transferred().from_person_id(), "nina");
   EXPECT_EQ(status(call), v1::TASK_STATUS_ACCEPTED);
   EXPECT_EQ(answers_for(call), "tom");
-  EXPECT_EQ(pending_timers(ward.tasks(), call), before);
+  EXPECT_EQ(running_timers(ward.tasks(), call), before);
   EXPECT_THAT(does("nina", start(call)), refused_with(code::permission_denied, "startTask.task.seq"));
   EXPECT_THAT(does("tom", start(call)), accepted());
 }

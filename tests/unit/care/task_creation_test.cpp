@@ -13,7 +13,7 @@ TEST_F(task_creation, a_draft_asks_nobody_and_becomes_a_request_under_its_own_id
   const auto seq = ward.says("nina", draft(clinical, task("Call the patient")));
   const place call{clinical, seq};
   EXPECT_EQ(status(call), v1::TASK_STATUS_DRAFT);
-  EXPECT_THAT(pending_timers(ward.tasks(), call), IsEmpty());
+  EXPECT_THAT(running_timers(ward.tasks(), call), IsEmpty());
   EXPECT_EQ(answers_for(call), "nina");
   EXPECT_THAT(does("rao", claim(call)), refused_with(code::failed_precondition, "claimTask.task.seq"));
   ASSERT_THAT(does("nina", request(clinical, task("Call the patient").urgent().to("omar"), seq)), accepted());

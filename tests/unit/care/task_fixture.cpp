@@ -279,7 +279,7 @@ place task_ward::asks(const std::string& who, v1::Stream stream, const task& ord
 }
 
 outcome<facts> task_ward::fires(place where, v1::TaskTimer timer) {
-  for (const auto& one : pending_timers(ward.tasks(), where)) {
+  for (const auto& one : running_timers(ward.tasks(), where)) {
     if (one.kind != timer) continue;
     ward.now = std::max(ward.now, one.due);
     return ward.does(the_system(), fire(where, timer, one.level, one.version));
@@ -290,9 +290,9 @@ outcome<facts> task_ward::fires(place where, v1::TaskTimer timer) {
 
 void task_ward::passes_until(instant t) {
   for (;;) {
-    const auto running = pending_timers(ward.tasks());
+    const auto running = running_timers(ward.tasks());
     const auto next =
-        std::min_element(running.begin(), running.end(), [](const pending_timer& a, const pending_timer& b) { return a.due < b.due; });
+        std::min_element(running.begin(), running.end(), [](const running_timer& a, const running_timer& b) { return a.due < b.due; });
     if (next == running.end() || next->due > t) break;
     ASSERT_THAT(fires(next->task, next->kind), accepted());
   }

@@ -12,11 +12,11 @@ class task_owner : public task_ward {};
 TEST_F(task_owner, a_duty_owns_what_was_accepted_for_it_whoever_holds_it) {
   const auto anc = asks("omar", clinical, task("ANC 0.72").asap().to_duty("onc-rn"));
   ward.says("nina", accept(anc));
-  const auto before = pending_timers(ward.tasks(), anc);
+  const auto before = running_timers(ward.tasks(), anc);
   EXPECT_EQ(at(anc).owner, "nina") << "the person is recorded as the one who acted";
   duties.held["onc-rn"].holder = "tom";
   EXPECT_EQ(answers_for(anc), "tom");
-  EXPECT_EQ(pending_timers(ward.tasks(), anc), before);
+  EXPECT_EQ(running_timers(ward.tasks(), anc), before);
   EXPECT_THAT(does("nina", start(anc)), refused_with(code::permission_denied, "startTask.task.seq"));
   EXPECT_THAT(does("tom", start(anc)), accepted());
 }

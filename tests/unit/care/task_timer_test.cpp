@@ -74,7 +74,7 @@ TEST_F(task_timers, silence_about_a_follow_up_reaches_the_safety_person_and_ends
   EXPECT_EQ(at(second).order.target.person, "grace");
   EXPECT_EQ(successor(second, v1::TASK_RULE_NO_RESPONSE).seq, 0U);
   EXPECT_EQ(ward.tasks().open.size(), 3U) << "nothing was lost and nothing was doubled";
-  EXPECT_THAT(pending_timers(ward.tasks()), IsEmpty());
+  EXPECT_THAT(running_timers(ward.tasks()), IsEmpty());
 }
 
 TEST_F(task_timers, what_is_accepted_but_not_begun_escalates_too) {
@@ -89,7 +89,7 @@ TEST_F(task_timers, what_is_accepted_but_not_begun_escalates_too) {
   EXPECT_EQ(last(clinical).task_escalated().timer(), v1::TASK_TIMER_DUE);
   EXPECT_EQ(answers_for(anc), "nina");
   ward.says("nina", start(anc));
-  EXPECT_THAT(pending_timers(ward.tasks(), anc), IsEmpty());
+  EXPECT_THAT(running_timers(ward.tasks(), anc), IsEmpty());
 }
 
 TEST_F(task_timers, two_silences_about_one_task_make_two_numbered_follow_ups) {
@@ -106,7 +106,7 @@ TEST_F(task_timers, two_silences_about_one_task_make_two_numbered_follow_ups) {
 
 TEST_F(task_timers, a_timer_that_fires_again_changes_nothing) {
   const auto anc = asks(clinical, task("ANC 0.72").stat().to("nina"));
-  const auto armed = pending_timers(ward.tasks(), anc).front();
+  const auto armed = running_timers(ward.tasks(), anc).front();
   ward.now = armed.due;
   const auto firing = fire(anc, armed.kind, armed.level, armed.version);
   ASSERT_THAT(ward.does(the_system(), firing), accepted());
@@ -121,7 +121,7 @@ TEST_F(task_timers, a_timer_that_fires_again_changes_nothing) {
 
 TEST_F(task_timers, a_timer_of_what_was_acted_on_meanwhile_changes_nothing) {
   const auto anc = asks(clinical, task("ANC 0.72").stat().to("nina"));
-  const auto armed = pending_timers(ward.tasks(), anc).front();
+  const auto armed = running_timers(ward.tasks(), anc).front();
   ward.says("nina", accept(anc));
   ward.now = armed.due;
   EXPECT_THAT(*ward.does(the_system(), fire(anc, armed.kind, armed.level, armed.version)), IsEmpty());
@@ -131,7 +131,7 @@ TEST_F(task_timers, a_timer_of_what_was_acted_on_meanwhile_changes_nothing) {
 
 TEST_F(task_timers, the_ladder_goes_on_while_somebody_thinks_and_a_claim_does_not_rearm_it) {
   const auto anc = asks(clinical, task("ANC 0.72").stat().to(v1::ROLE_ONCOLOGY_NURSE));
-  const auto armed = pending_timers(ward.tasks(), anc).front();
+  const auto armed = running_timers(ward.tasks(), anc).front();
   ward.now += 4min;
   ward.says("nina", claim(anc));
   ward.now = armed.due;
@@ -142,7 +142,7 @@ TEST_F(task_timers, the_ladder_goes_on_while_somebody_thinks_and_a_claim_does_no
 
 TEST_F(task_timers, fire_only_when_they_are_due_and_only_for_the_server) {
   const auto anc = asks(clinical, task("ANC 0.72").stat().to("nina"));
-  const auto armed = pending_timers(ward.tasks(), anc).front();
+  const auto armed = running_timers(ward.tasks(), anc).front();
   const auto firing = fire(anc, armed.kind, armed.level, armed.version);
   ward.now = armed.due - 1us;
   EXPECT_THAT(ward.does(the_system(), firing), refused_with(code::failed_precondition, "fireTaskTimer")) << "a clock that jumped";
@@ -156,7 +156,7 @@ TEST_F(task_timers, fire_only_when_they_are_due_and_only_for_the_server) {
 TEST_F(task_timers, after_a_long_outage_the_ladder_has_its_own_times) {
   const auto anc = asks(clinical, task("ANC 0.72").stat().to("nina"));
   ward.now += 2h;
-  const auto late = pending_timers(ward.tasks(), anc).front();
+  const auto late = running_timers(ward.tasks(), anc).front();
   ASSERT_THAT(ward.does(the_system(), fire(anc, late.kind, late.level, late.version)), accepted());
   EXPECT_EQ(to_instant(last(clinical).task_escalated().next_by()), monday + 10min);
 }

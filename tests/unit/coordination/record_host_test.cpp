@@ -149,6 +149,36 @@ class record_host_on_a_store : public testing::Test {
     return texts;
   }
 
+  /// A timer of the record in the store, as if an entry had set it.
+  store::stored_timer timer_in_store(const std::string& id, std::string payload) {
+    const auto due = std::chrono::floor<std::chrono::microseconds>(clock_.now());
+    const auto version = loop_.run(store_->head("patient/pat")).value().version;
+    store::record_append append;
+    append.record = "patient/pat";
+    append.expected_version = version;
+    append.set_timers.push_back({{id, due}, std::nullopt, version, payload});
+    std::vector<store::record_append> request;
+    request.push_back(std::move(append));
+    EXPECT_TRUE(std::holds_alternative<store::committed>(loop_.run(store_->append(std::move(request))).value()));
+    return {"patient/pat", {id, due}, version, std::move(payload)};
+  }
+  /// A deadline that ends somebody's membership, set against this version of the roster.
+  std::string end_of(const char* person, std::uint64_t roster_version) {
+    v1::Command command;
+    command.set_patient_id("pat");
+    auto& ends = *command.mutable_end_member();
+    ends.set_person_id(person);
+    ends.set_role(v1::ROLE_ONCOLOGY_NURSE);
+    ends.set_reason("the shift is over");
+    ends.set_expected_roster_version(roster_version);
+    return command.SerializeAsString();
+  }
+  std::uint64_t roster_version() { return one_->host("pat").state().team.version; }
+  std::size_t timers_stored() { return loop_.run(store_->due_timers(store::instant::max(), std::nullopt, 100)).value().size(); }
+  timer_done counted() {
+    return [this](boost::system::error_code failed) { (failed ? timers_failed_ : timers_done_) += 1; };
+  }
+
   scratch_folder folder_;
   event_loop loop_;
   runtime::manual_clock clock_{std::chrono::sys_days{std::chrono::year{2026} / 11 / 23}};
@@ -161,6 +191,8 @@ class record_host_on_a_store : public testing::Test {
   };
   std::vector<given_answer> answers_;
   std::uint64_t offset_ = 0;
+  int timers_done_ = 0;
+  int timers_failed_ = 0;
 };
 
 TEST_F(record_host_on_a_store, two_processes_write_one_record_and_every_message_is_there_once) {
@@ -310,6 +342,76 @@ TEST_F(record_host_on_a_store, more_than_may_wait_is_refused_with_a_time_to_come
   run();
   EXPECT_EQ(answers_.size(), std::size_t(max_waiting_per_record + 10));
   EXPECT_EQ(one_->host("pat").durable(v1::STREAM_CLINICAL).head, offset_ + answers_.size() - static_cast<std::size_t>(refused));
+}
+
+TEST_F(record_host_on_a_store, a_timer_that_fires_is_a_command_of_the_system_and_is_taken_off_with_its_effect) {
+  const auto version = roster_version();
+  one_->hosts().fire(timer_in_store("shift/nina", end_of("nina", version)), counted());
+  run();
+  EXPECT_EQ(timers_done_, 1);
+  EXPECT_EQ(roster_version(), version + 1);
+  EXPECT_FALSE(care::is_staff(one_->host("pat").state().team, "nina", std::chrono::floor<std::chrono::microseconds>(clock_.now())));
+  EXPECT_EQ(timers_stored(), 0u);
+  const auto entries = loop_.run(store_->read_stream("patient/pat", v1::STREAM_SHARED, 1, 1'000, store::test::unlimited)).value();
+  v1::Entry last;
+  ASSERT_TRUE(last.ParseFromString(entries.back().bytes));
+  EXPECT_EQ(last.member_ended().person_id(), "nina");
+  EXPECT_EQ(last.author().person_id(), "") << "nobody did it";
+}
+
+TEST_F(record_host_on_a_store, a_timer_that_two_processes_fire_has_one_effect) {
+  const auto version = roster_version();
+  const auto timer = timer_in_store("shift/nina", end_of("nina", version));
+  for (auto* process : {&*one_, &*other_, &*one_}) process->hosts().fire(timer, counted());
+  run();
+  EXPECT_EQ(timers_done_, 3) << "nobody has to fire it again";
+  one_->host("pat").refresh();
+  other_->host("pat").refresh();
+  run();
+  EXPECT_EQ(roster_version(), version + 1);
+  EXPECT_EQ(other_->host("pat").state(), one_->host("pat").state());
+  EXPECT_EQ(timers_stored(), 0u);
+}
+
+TEST_F(record_host_on_a_store, a_timer_that_is_gone_does_nothing) {
+  const auto version = roster_version();
+  store::stored_timer gone{
+      "patient/pat", {"shift/nina", std::chrono::floor<std::chrono::microseconds>(clock_.now())}, 1, end_of("nina", version)};
+  submit(*one_, message("meanwhile"), nurse());
+  one_->hosts().fire(gone, counted());
+  run();
+  EXPECT_EQ(timers_done_, 1);
+  EXPECT_EQ(roster_version(), version);
+  ASSERT_THAT(answers_, SizeIs(1));
+  EXPECT_TRUE(answers_[0].good) << "what came with it is not held up";
+  EXPECT_THAT(stored(), SizeIs(offset_ + 1));
+}
+
+TEST_F(record_host_on_a_store, a_stale_or_unreadable_timer_is_taken_off_and_nothing_comes_of_it) {
+  const auto version = roster_version();
+  one_->hosts().fire(timer_in_store("stale", end_of("nina", version - 1)), counted());
+  one_->hosts().fire(timer_in_store("unreadable", "\xff not a command"), counted());
+  run();
+  EXPECT_EQ(timers_done_, 2);
+  EXPECT_EQ(roster_version(), version);
+  EXPECT_EQ(timers_stored(), 0u);
+}
+
+TEST_F(record_host_on_a_store, a_deadline_that_has_passed_comes_before_what_is_asked_now) {
+  const auto version = roster_version();
+  const auto timer = timer_in_store("shift/nina", end_of("nina", version));
+  submit(*one_, message("too late"), nurse());
+  one_->hosts().fire(timer, counted());
+  run();
+  ASSERT_THAT(answers_, SizeIs(1));
+  EXPECT_FALSE(answers_[0].good) << "the membership ended before";
+  EXPECT_EQ(roster_version(), version + 1);
+}
+
+TEST_F(record_host_on_a_store, a_timer_of_no_record_is_not_fired) {
+  one_->hosts().fire({"nobody's", {"t", {}}, 0, {}}, counted());
+  run();
+  EXPECT_EQ(timers_failed_, 1);
 }
 
 }  // namespace

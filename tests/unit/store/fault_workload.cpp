@@ -10,6 +10,7 @@ namespace {
 constexpr stream_kind shared = 1;
 constexpr stream_kind clinical = 2;
 constexpr std::size_t records = 3;
+constexpr std::int64_t for_ever = std::int64_t{1} << 60;
 
 std::string record_of(std::size_t step) {
   return "patient/" + std::to_string(step % records);
@@ -31,6 +32,13 @@ std::uint64_t head_of(const record_head& record, stream_kind stream) {
     if (one.stream == stream) return one.head;
   }
   return 0;
+}
+
+std::string timer_of(std::size_t step) {
+  return "timer " + std::to_string(step);
+}
+std::string letter_of(std::size_t step) {
+  return "letter " + std::to_string(step);
 }
 
 uuid_bytes command_of(std::size_t step) {
@@ -89,6 +97,14 @@ void fault_workload::step(std::size_t number) {
   next.command("ana", command_of(number)[15], shared, seqs[shared]);
   if (number % 4 == 1) next.member("eva" + std::to_string(number));
   if (number % 4 == 2) next.snapshot(std::string(3'000 + number, 's'));
+  // Each step sets a timer and fires that of the record's step before, whatever became of it, if it is there; and it writes a letter.
+  next.sets(timer_of(number), static_cast<std::int64_t>(number), std::nullopt, std::string(200, 't'));
+  const auto due = loop_.run(store_->due_timers(request::at(for_ever), std::nullopt, steps));
+  if (!due) return;
+  for (const auto& timer : *due) {
+    if (timer.record == key) next.fires(timer.key.id, timer.key.due.time_since_epoch().count());
+  }
+  next.sends(letter_of(number), "obligation");
   started_ = number + 1;
   const auto answer = loop_.run(store_->append(next));
   if (!answer) {
@@ -96,6 +112,10 @@ void fault_workload::step(std::size_t number) {
     return;
   }
   if (std::holds_alternative<committed>(*answer)) outcome_[number] = told::committed;
+  if (const auto claimed = loop_.run(store_->claim_deliveries({"worker", request::at(1), request::at(2), {letter_of(number)}, 1}));
+      claimed && !claimed->empty()) {
+    (void)loop_.run(store_->record_outcomes({{letter_of(number), "worker", claimed->front().attempts, delivery_state::sent, {}}}));
+  }
   (void)loop_.run(store_->move_cursors({{key, shared, "eva", "phone", seqs[shared], seqs[shared], seqs[shared]}}));
 }
 
@@ -108,6 +128,10 @@ std::array<told, fault_workload::steps> fault_workload::promised() const {
 void expect_promises_kept(const std::string& path, const std::array<told, fault_workload::steps>& promised) {
   event_loop loop;
   auto store = open_sqlite(loop.context().get_executor(), options_for(path));
+  std::map<record_key, std::vector<std::string>> timers;
+  for (const auto& timer : loop.run(store->due_timers(request::at(for_ever), std::nullopt, fault_workload::steps)).value()) {
+    timers[timer.record].push_back(timer.key.id);
+  }
   for (std::size_t record = 0; record < records; ++record) {
     std::map<std::size_t, std::vector<std::string>> found;
     for (const auto& entry : loop.run(store->read_record(record_of(record), 0, unlimited)).value()) {
@@ -119,11 +143,16 @@ void expect_promises_kept(const std::string& path, const std::array<told, fault_
       EXPECT_TRUE(!there || promised[step] != told::refused) << "step " << step << " was refused and has happened";
       const auto command = loop.run(store->find_command("ana", command_of(step))).value();
       EXPECT_EQ(command.has_value(), there) << "step " << step << ": its command and its entries go together";
+      EXPECT_EQ(loop.run(store->find_delivery(letter_of(step))).value().has_value(), there) << "step " << step << ": so does its letter";
       if (!there) continue;
       std::vector<std::string> whole;
       for (const auto& [stream, text] : texts_of(step)) whole.push_back(text);
       EXPECT_EQ(found[step], whole) << "step " << step << " is there in part, or twice";
     }
+    // Of the steps that have happened the last one's timer runs; the others have fired, each in the step after it.
+    std::vector<std::string> running;
+    if (!found.empty()) running.push_back(timer_of(found.rbegin()->first));
+    EXPECT_EQ(timers[record_of(record)], running);
   }
   const auto version = loop.run(store->head("patient/more")).value().version;
   EXPECT_TRUE(loop.run(store->append(request("patient/more", version).entry(shared, version + 1, "goes on"))));

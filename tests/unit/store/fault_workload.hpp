@@ -15,7 +15,8 @@ namespace careteam::store::test {
 /// What a step was told.
 enum class told { nothing, committed, refused, uncertain };
 
-/// A script of appends to a few records, with commands, amendments, memberships, snapshots and cursors, entries of a few bytes to several
+/// A script of appends to a few records, with commands, amendments, memberships, snapshots, cursors, timers
+/// and deliveries, entries of a few bytes to several
 /// pages, checkpoints in between, and the store closed and opened again in the middle. The same every time.
 class fault_workload {
  public:

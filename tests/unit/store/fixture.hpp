@@ -110,9 +110,33 @@ class request {
     part_.snapshot = std::move(bytes);
     return *this;
   }
+  /// Times are microseconds.
+  request& sets(std::string id, std::int64_t due, std::optional<std::int64_t> instead_of = {}, std::string payload = "do it") {
+    std::optional<instant> before;
+    if (instead_of) before = at(*instead_of);
+    part_.set_timers.push_back({{std::move(id), at(due)}, before, part_.expected_version, std::move(payload)});
+    return *this;
+  }
+  request& cancels(std::string id, std::int64_t due) {
+    part_.cancel_timers.push_back({std::move(id), at(due)});
+    return *this;
+  }
+  request& fires(std::string id, std::int64_t due) {
+    part_.fired_timers.push_back({std::move(id), at(due)});
+    return *this;
+  }
+  request& sends(std::string id, std::string obligation, std::int64_t not_before = 0) {
+    part_.add_deliveries.push_back({std::move(id), std::move(obligation), "email", "ana", 2, "opaque", at(not_before)});
+    return *this;
+  }
+  request& quietens(std::string obligation) {
+    part_.quiet_obligations.push_back(std::move(obligation));
+    return *this;
+  }
   operator std::vector<record_append>() const { return {part_}; }  // NOLINT: reads as the argument that it is
   const record_append& part() const { return part_; }
 
+  static instant at(std::int64_t us) { return instant(std::chrono::microseconds(us)); }
   static uuid_bytes uuid(std::uint8_t number) {
     uuid_bytes bytes{};
     bytes[15] = number;

@@ -26,6 +26,7 @@ struct model_record {
   std::set<std::string> members;
   std::string snapshot;
   std::uint64_t snapshot_version = 0;
+  std::map<std::string, std::int64_t> timers;  ///< When each is due.
 };
 
 struct model_cursor {
@@ -47,6 +48,8 @@ class random_run : public testing::TestWithParam<std::tuple<kind_of_store, unsig
   void move();
   void read();
   void reopen();
+  void random_timer(request& built, const model_record& record);
+  void read_timers();
   record_append random_part(const record_key& key, std::vector<command_record>& known);
   void apply(const record_append& part);
 
@@ -59,6 +62,46 @@ class random_run : public testing::TestWithParam<std::tuple<kind_of_store, unsig
   std::map<std::tuple<std::string, record_key, stream_kind>, model_cursor> cursors_;
   std::set<std::pair<std::string, uuid_bytes>> in_request_;
 };
+
+void random_run::random_timer(request& built, const model_record& record) {
+  const std::string id = "t" + std::to_string(pick(8));
+  const auto same = [&](const auto& one) { return one.key.id == id; };
+  if (std::ranges::any_of(built.part().set_timers, same)) return;
+  const auto at = record.timers.find(id);
+  const bool there = at != record.timers.end();
+  const auto fires = [&](const timer_key& one) { return one.id == id; };
+  const bool used = std::ranges::any_of(built.part().fired_timers, fires) || std::ranges::any_of(built.part().cancel_timers, fires);
+  switch (pick(3)) {
+    case 0:
+      if (there && !used) built.fires(id, at->second);
+      return;
+    case 1:
+      if (!used) built.cancels(id, there ? at->second : 5);
+      return;
+    default:
+      built.sets(id, static_cast<std::int64_t>(pick(40)), there ? std::optional(at->second) : std::nullopt);
+  }
+}
+
+void random_run::read_timers() {
+  std::vector<std::tuple<std::int64_t, std::string, record_key>> expected;
+  for (const auto& [key, record] : records_) {
+    for (const auto& [id, due] : record.timers) expected.emplace_back(due, id, key);
+  }
+  std::ranges::sort(expected);
+  std::vector<std::tuple<std::int64_t, std::string, record_key>> found;
+  std::optional<timer_place> after;
+  const std::size_t limit = 1 + pick(9);
+  for (;;) {
+    const auto page = loop_.run(store_->due_timers(request::at(100), after, limit)).value();
+    if (page.empty()) break;
+    for (const auto& timer : page) found.emplace_back(timer.key.due.time_since_epoch().count(), timer.key.id, timer.record);
+    after = timer_place{page.back().record, page.back().key};
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(found, {}, [](const auto& one) { return std::pair(std::get<0>(one), std::get<1>(one)); }));
+  std::ranges::sort(found);  // The age of records, which the model does not know, decides last.
+  EXPECT_EQ(found, expected);
+}
 
 record_append random_run::random_part(const record_key& key, std::vector<command_record>& known) {
   auto& record = records_[key];
@@ -81,6 +124,7 @@ record_append random_run::random_part(const record_key& key, std::vector<command
   }
   if (pick(3) == 0) built.member(pick_person());
   if (pick(5) == 0) built.no_member(pick_person());
+  for (std::uint64_t left = pick(3); left > 0; --left) random_timer(built, record);
   if (pick(5) == 0) built.snapshot("state " + std::to_string(pick(1000)));
   return built.part();
 }
@@ -99,6 +143,9 @@ void random_run::apply(const record_append& part) {
       record.members.erase(change.person);
     }
   }
+  for (const auto& key : part.fired_timers) record.timers.erase(key.id);
+  for (const auto& key : part.cancel_timers) record.timers.erase(key.id);
+  for (const auto& timer : part.set_timers) record.timers[timer.key.id] = timer.key.due.time_since_epoch().count();
   if (!part.snapshot) return;
   record.snapshot = *part.snapshot;
   record.snapshot_version = record.entries.size();
@@ -203,6 +250,7 @@ void random_run::read() {
     if (each.members.contains(person)) offered.push_back(name);
   }
   EXPECT_EQ(loop_.run(store_->records_of(person)).value(), offered);
+  read_timers();
 }
 
 void random_run::reopen() {

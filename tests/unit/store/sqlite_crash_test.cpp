@@ -49,6 +49,10 @@ boost::asio::awaitable<void> append_for_ever(record_store* store, unsigned host,
     for (std::uint64_t seq = version + 1; seq <= version + count; ++seq) {
       part.commands.push_back({record_of(host), command_of(seq), {}, shared, seq});
     }
+    // One timer of the record is always there: due when its version says.
+    const auto running = [](std::uint64_t at) { return timer_key{"timer", request::at(static_cast<std::int64_t>(at))}; };
+    if (version > 0) part.fired_timers.push_back(running(version));
+    part.set_timers.push_back({running(version + count), std::nullopt, version, "payload"});
     std::vector<record_append> records{part};
     const auto answer = co_await store->append(std::move(records));
     if (!answer || !std::holds_alternative<committed>(*answer)) _exit(3);
@@ -105,8 +109,14 @@ TEST(sqlite_crash, every_acknowledged_append_survives_kill_9_once) {
     EXPECT_TRUE(report.sound()) << (report.findings.empty() ? "" : report.findings[0].what);
     event_loop loop;
     auto store = open_sqlite(loop.context().get_executor(), options_for(path));
+    std::map<record_key, std::vector<timer_key>> timers;
+    for (const auto& timer : loop.run(store->due_timers(instant::max(), std::nullopt, 100)).value())
+      timers[timer.record].push_back(timer.key);
     for (unsigned host = 0; host < hosts; ++host) {
       const auto head = loop.run(store->head(record_of(host))).value();
+      if (head.version > 0) {
+        EXPECT_EQ(timers[record_of(host)], std::vector<timer_key>({{"timer", request::at(static_cast<std::int64_t>(head.version))}}));
+      }
       EXPECT_GE(head.version, promised[host]);
       const auto entries = loop.run(store->read_record(record_of(host), 0, unlimited)).value();
       ASSERT_EQ(entries.size(), head.version);

@@ -28,7 +28,11 @@ class migration : public testing::Test {
     loop_.run(store->close());
   }
   /// The store as the first schema had it.
-  void make_schema_1() { tamper(path_, "ALTER TABLE snapshots DROP COLUMN digest; PRAGMA user_version = 1"); }
+  void make_schema_1() {
+    make_schema_2();
+    tamper(path_, "ALTER TABLE snapshots DROP COLUMN digest; PRAGMA user_version = 1");
+  }
+  void make_schema_2() { tamper(path_, "DROP TABLE timers; DROP TABLE deliveries; PRAGMA user_version = 2"); }
 
   std::optional<open_failure> failure_to_open() {
     try {
@@ -58,7 +62,7 @@ TEST_F(migration, an_older_store_is_refused_and_left_alone) {
   make_schema_1();
   const auto before = bytes_of(path_);
   EXPECT_EQ(failure_to_open(), open_failure::older_schema);
-  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 2"));
+  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 3"));
   EXPECT_THROW(verify_sqlite(path_, {}), open_error);
   EXPECT_THROW(back_up_sqlite(path_, backup_, progress), open_error);
   EXPECT_EQ(bytes_of(path_), before);
@@ -83,6 +87,20 @@ TEST_F(migration, an_older_store_becomes_this_program_s_with_everything_in_it) {
   // The backup is the older store, which the older program can use.
   EXPECT_TRUE(verify_sqlite(backup_, {}, accepted_schema::older_too).sound());
   EXPECT_THROW(verify_sqlite(backup_, {}), open_error);
+}
+
+TEST_F(migration, a_store_without_timers_gets_their_tables) {
+  make_schema_2();
+  const auto report = migrate();
+  EXPECT_EQ(report.from, 2);
+  EXPECT_EQ(report.to, store_schema_version);
+  EXPECT_TRUE(report.after.sound());
+  auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+  EXPECT_TRUE(loop_.run(store->append(request("patient/rosa", 30).sets("nag", 5).sends("letter", "task"))));
+  EXPECT_EQ(loop_.run(store->due_timers(request::at(5), std::nullopt, 10)).value().size(), 1u);
+  EXPECT_TRUE(loop_.run(store->find_delivery("letter")).value());
+  loop_.run(store->close());
+  EXPECT_TRUE(verify_sqlite(path_, {}).sound());
 }
 
 TEST_F(migration, a_current_store_is_not_touched) {

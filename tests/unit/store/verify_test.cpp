@@ -29,6 +29,7 @@ class verify : public testing::Test {
         all.entry(shared, seq, text, "ana", seq == 7 ? 3 : 0).entry(clinical, seq, text + "!");
       }
       all.member("ana").snapshot("state").command("ana", key[8] == 'b' ? 1 : 2, shared, 20);
+      all.sets("nag", 1'000).sends(std::string("letter to ") + key, "task");
       EXPECT_TRUE(loop_.run(store->append(all)));
     }
     EXPECT_TRUE(loop_.run(store->move_cursors({{"patient/rosa", shared, "ana", "phone", 20, 20, 20}})));
@@ -266,6 +267,38 @@ TEST_F(verify, tells_how_far_it_is) {
     told.push_back(checked);
   });
   EXPECT_EQ(told, (std::vector<std::uint64_t>{4096, 8192, 10'080}));
+}
+
+TEST_F(verify, finds_a_timer_that_is_none) {
+  EXPECT_EQ(check().timers, 2u);
+  alter("UPDATE timers SET payload = zeroblob(300) WHERE record = 2");
+  expect_only(0, 0, "a timer names no record, or is not what a timer is");
+}
+
+TEST_F(verify, finds_a_timer_of_no_record) {
+  alter("UPDATE timers SET record = 77 WHERE record = 2");
+  const auto report = check();
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings[0].record, "");
+  EXPECT_THAT(report.findings[0].what, HasSubstr("a timer names no record"));
+}
+
+TEST_F(verify, finds_a_timer_that_was_set_against_what_never_was) {
+  alter("UPDATE timers SET version = 41 WHERE record = 2");
+  expect_only(0, 0, "a timer names no record, or is not what a timer is");
+}
+
+TEST_F(verify, finds_deliveries_that_cannot_be) {
+  EXPECT_EQ(check().deliveries, 2u);
+  for (const auto* change :
+       {"state = 5", "state = 0", "state = 2", "worker = 99", "recipient = 99", "channel = 99", "payload = zeroblob(600)"}) {
+    alter("BEGIN; UPDATE deliveries SET " + std::string(change) + " WHERE record = 2; COMMIT");
+    expect_only(0, 0, "a delivery names no record or no person, or is in no state that there is");
+    alter(
+        "UPDATE deliveries SET (state, worker, recipient, channel, payload) = (SELECT state, worker, recipient, channel, payload "
+        "FROM deliveries WHERE record = 1) WHERE record = 2");
+  }
+  EXPECT_TRUE(check().sound());
 }
 
 }  // namespace

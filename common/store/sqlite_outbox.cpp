@@ -1,0 +1,151 @@
+#include "store/sqlite_outbox.hpp"
+
+#include <algorithm>
+
+#include "store/contract.hpp"
+#include "store/limits.hpp"
+
+namespace careteam::store {
+namespace {
+
+void require_id(std::string_view id) {
+  require(!id.empty() && id.size() <= max_id_bytes, "the id of a timer or a delivery has 1 to 100 bytes");
+}
+
+std::string of_delivery(std::string_view condition) {
+  return std::string(delivery_query) + std::string(condition);
+}
+
+/// Whether an attempt that found the delivery in the first state may leave it in the second.
+bool may_become(delivery_state from, delivery_state to) {
+  switch (from) {
+    case delivery_state::waiting:
+      return to != delivery_state::acknowledged;  // That is the record's to say.
+    case delivery_state::sent:
+      return to == delivery_state::failed;  // The provider took it, and said later that it could not be delivered.
+    case delivery_state::acknowledged:
+    case delivery_state::failed:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+// ---- timers
+
+timer_rows::timer_rows(sqlite_connection& connection)
+    : select_(connection, "SELECT 1 FROM timers WHERE due = ?1 AND id = ?2 AND record = ?3"),
+      delete_(connection, "DELETE FROM timers WHERE due = ?1 AND id = ?2 AND record = ?3"),
+      put_(connection, "INSERT OR REPLACE INTO timers(due, id, record, version, payload) VALUES(?1, ?2, ?3, ?4, ?5)") {}
+
+std::vector<timer_key> timer_rows::missing(const std::vector<timer_key>& keys, std::int64_t record) {
+  std::vector<timer_key> gone;
+  for (const auto& key : keys) {
+    query row(select_, micros(key.due), std::string_view(key.id), record);
+    if (!row.next()) gone.push_back(key);
+  }
+  return gone;
+}
+
+void timer_rows::change(const record_append& part, std::int64_t record) {
+  for (const auto& key : part.fired_timers) remove(key, record);
+  for (const auto& key : part.cancel_timers) remove(key, record);
+  for (const auto& timer : part.set_timers) {
+    require_id(timer.key.id);
+    require(timer.payload.size() <= max_timer_payload_bytes, "a timer's payload has at most 256 bytes");
+    if (timer.instead_of && *timer.instead_of != timer.key.due) remove({timer.key.id, *timer.instead_of}, record);
+    put_.run(micros(timer.key.due), std::string_view(timer.key.id), record, timer.version, as_blob(timer.payload));
+  }
+}
+
+void timer_rows::remove(const timer_key& key, std::int64_t record) {
+  delete_.run(micros(key.due), std::string_view(key.id), record);
+}
+
+// ---- deliveries
+
+stored_delivery delivery_of(const query& row) {
+  stored_delivery found;
+  found.record = row.bytes(0);
+  found.what.id = row.bytes(1);
+  found.what.obligation = row.bytes(2);
+  found.what.channel = row.bytes(3);
+  found.what.recipient = row.bytes(4);
+  found.what.priority = row.as<std::uint32_t>(5);
+  found.what.payload = row.bytes(6);
+  found.state = static_cast<delivery_state>(row.integer(7));
+  found.what.not_before = from_micros(row.integer(8));
+  found.attempts = row.as<std::uint32_t>(9);
+  found.worker = row.bytes(10);
+  return found;
+}
+
+delivery_rows::delivery_rows(sqlite_connection& connection)
+    : connection_(connection),
+      insert_(connection,
+              "INSERT INTO deliveries(id, record, obligation, channel, recipient, priority, payload, state, next, attempts, worker) "
+              "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, 0, 0) ON CONFLICT(id) DO NOTHING"),
+      quieten_(connection, "UPDATE deliveries SET state = 3 WHERE record = ?1 AND obligation = ?2 AND state <= 2"),
+      select_due_(connection, "SELECT row FROM deliveries WHERE state = 1 AND next <= ?1 ORDER BY next, row LIMIT ?2"),
+      select_free_(connection, "SELECT row FROM deliveries WHERE id = ?1 AND state = 1 AND next <= ?2"),
+      claim_(connection, "UPDATE deliveries SET worker = ?2, next = ?3, attempts = attempts + 1 WHERE row = ?1"),
+      select_row_(connection, of_delivery("WHERE d.row = ?1").c_str()),
+      select_claimed_(connection, "SELECT row, state FROM deliveries WHERE id = ?1 AND worker = ?2 AND attempts = ?3"),
+      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3 WHERE row = ?1") {}
+
+void delivery_rows::add(const new_delivery& what, std::int64_t record, std::int64_t channel, std::int64_t recipient) {
+  require_id(what.id);
+  require_id(what.obligation);
+  require(what.payload.size() <= max_delivery_payload_bytes, "a delivery's payload has at most 512 bytes");
+  insert_.run(std::string_view(what.id), record, std::string_view(what.obligation), channel, recipient, what.priority,
+              as_blob(what.payload), micros(what.not_before));
+}
+
+void delivery_rows::quieten(std::int64_t record, std::string_view obligation) {
+  quieten_.run(record, obligation);
+}
+
+std::vector<std::int64_t> delivery_rows::free_rows(const delivery_claim& claim) {
+  std::vector<std::int64_t> rows;
+  if (claim.ids.empty()) {
+    query due(select_due_, micros(claim.now), claim.limit);
+    while (due.next()) rows.push_back(due.integer(0));
+    return rows;
+  }
+  for (const auto& id : claim.ids) {
+    if (rows.size() == claim.limit) break;
+    query row(select_free_, std::string_view(id), micros(claim.now));
+    if (row.next() && std::ranges::find(rows, row.integer(0)) == rows.end()) rows.push_back(row.integer(0));
+  }
+  return rows;
+}
+
+std::vector<stored_delivery> delivery_rows::claim(const delivery_claim& claim, std::int64_t worker) {
+  require(claim.limit <= max_deliveries_at_once, "at most 1,000 deliveries are claimed at once");
+  require(claim.now < claim.until, "a claim ends after it began");
+  std::vector<stored_delivery> claimed;
+  for (const auto row : free_rows(claim)) {
+    claim_.run(row, worker, micros(claim.until));
+    query as_claimed(select_row_, row);
+    if (as_claimed.next()) {
+      claimed.push_back(delivery_of(as_claimed));
+    } else {
+      connection_.fail_corrupt("a delivery names no record or no person");
+    }
+  }
+  return claimed;
+}
+
+bool delivery_rows::record_outcome(const delivery_outcome& outcome, std::int64_t worker) {
+  std::int64_t at = 0;
+  {
+    query row(select_claimed_, std::string_view(outcome.id), worker, outcome.attempt);
+    if (!row.next() || !may_become(static_cast<delivery_state>(row.integer(1)), outcome.state)) return false;
+    at = row.integer(0);
+  }
+  settle_.run(at, static_cast<std::int64_t>(outcome.state), micros(outcome.next));
+  return true;
+}
+
+}  // namespace careteam::store

@@ -1,0 +1,65 @@
+// The rows of timers and deliveries as a transaction changes them: a part of sqlite_writer, which interns the names. Failures are the
+// connection's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/sqlite_connection.hpp"
+#include "store/store.hpp"
+
+namespace careteam::store {
+
+/// An instant as it is stored.
+inline std::int64_t micros(instant t) {
+  return t.time_since_epoch().count();
+}
+inline instant from_micros(std::int64_t us) {
+  return instant(std::chrono::microseconds(us));
+}
+
+class timer_rows {
+ public:
+  explicit timer_rows(sqlite_connection& connection);
+
+  /// Which of these are not there.
+  std::vector<timer_key> missing(const std::vector<timer_key>& keys, std::int64_t record);
+  /// Takes a record's fired and cancelled timers off, then sets what it sets.
+  void change(const record_append& part, std::int64_t record);
+
+ private:
+  void remove(const timer_key& key, std::int64_t record);
+  statement select_, delete_, put_;
+};
+
+/// What the deliveries' query gives, in the order of delivery_columns.
+stored_delivery delivery_of(const query& row);
+/// Columns and tables of a query that delivery_of understands; a condition follows.
+inline constexpr std::string_view delivery_query =
+    "SELECT r.key, d.id, d.obligation, c.name, p.name, d.priority, d.payload, d.state, d.next, d.attempts, ifnull(w.name, '') "
+    "FROM deliveries d CROSS JOIN records r ON r.id = d.record CROSS JOIN names c ON c.id = d.channel "
+    "CROSS JOIN names p ON p.id = d.recipient LEFT JOIN names w ON w.id = d.worker ";
+
+class delivery_rows {
+ public:
+  explicit delivery_rows(sqlite_connection& connection);
+
+  void add(const new_delivery& what, std::int64_t record, std::int64_t channel, std::int64_t recipient);
+  void quieten(std::int64_t record, std::string_view obligation);
+  /// `worker` is the interned name of the claim's.
+  std::vector<stored_delivery> claim(const delivery_claim& claim, std::int64_t worker);
+  /// Whether it counted.
+  bool record_outcome(const delivery_outcome& outcome, std::int64_t worker);
+
+ private:
+  std::vector<std::int64_t> free_rows(const delivery_claim& claim);
+
+  sqlite_connection& connection_;
+  statement insert_, quieten_;
+  statement select_due_, select_free_, claim_, select_row_;
+  statement select_claimed_, settle_;
+};
+
+}  // namespace careteam::store

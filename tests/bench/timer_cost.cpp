@@ -1,0 +1,277 @@
+// What timers cost (G5): arming and cancelling beside the commit alone, with a million timers in the store; and how late they fire when
+// thousands are due each second. Prints one JSON object. The store is made in the folder that is given, and removed.
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "coordination/timers.hpp"
+#include "store/sqlite_store.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+namespace coordination = careteam::coordination;
+namespace runtime = careteam::runtime;
+namespace store = careteam::store;
+using namespace std::chrono_literals;
+
+constexpr std::size_t records = 2'000;
+constexpr std::size_t timers_stored = 1'000'000;
+constexpr std::size_t timers_in_an_append = 500;
+constexpr auto spread = 7 * 24h;  ///< Over which they are due, from an hour on.
+constexpr std::size_t commits_in_a_run = 10'000;
+constexpr int runs = 7;
+constexpr int due_per_second = 2'000;
+constexpr auto firing_time = 20s;
+constexpr std::size_t hosts_at_once[] = {16, 256};
+
+enum class timers_of_a_commit : std::uint8_t { none, arm, cancel };
+constexpr std::array<const char*, 3> names_of_kinds{"commit", "commit_arm", "commit_cancel"};
+
+double process_cpu_us() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
+
+/// Resident memory in MiB.
+double resident_mib() {
+  std::ifstream statm("/proc/self/statm");
+  double all = 0;
+  double resident = 0;
+  statm >> all >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+void rethrow(std::exception_ptr failure) {
+  if (failure) std::rethrow_exception(failure);
+}
+
+/// A store, and what its hosts would know of the records.
+class ward {
+ public:
+  explicit ward(const std::string& path)
+      : store_(store::open_sqlite(loop_.get_executor(), {.path = path, .missing = store::when_missing::create, .on_failure = {}})) {}
+
+  asio::io_context& loop() { return loop_; }
+  store::record_store& opened() { return *store_; }
+
+  void run() {
+    loop_.restart();
+    loop_.run();
+  }
+  void close() {
+    asio::co_spawn(loop_, store_->close(), rethrow);
+    run();
+  }
+
+  static store::record_key key_of(std::size_t record) { return "patient/" + std::to_string(record); }
+  store::timer_set new_timer(store::instant due) {
+    // As long as the domain's: a name of the object and the deadline, a command of some ids and numbers.
+    return {{"task/2/" + std::to_string(++timers_made_) + "/accept", due}, std::nullopt, 1, std::string(60, 'p')};
+  }
+
+  /// One entry of 300 bytes with its command, at the record's version.
+  store::record_append message(std::size_t record) {
+    store::record_append append;
+    append.record = key_of(record);
+    append.expected_version = versions_[record]++;
+    append.entries.push_back({1, append.expected_version + 1, 0, author_, text_});
+    store::command_record command{author_, {}, {}, 1, append.expected_version + 1};
+    ++commands_made_;
+    for (std::size_t i = 0; i < 8; ++i) command.id[i] = static_cast<std::uint8_t>(commands_made_ >> (56 - 8 * i));
+    append.commands.push_back(std::move(command));
+    return append;
+  }
+  asio::awaitable<void> commit(store::record_append append) {
+    std::vector<store::record_append> request;
+    request.push_back(std::move(append));
+    const auto answer = co_await store_->append(std::move(request));
+    if (!answer || !std::holds_alternative<store::committed>(*answer)) throw std::runtime_error("an append was not committed");
+  }
+
+ private:
+  asio::io_context loop_{1};
+  std::unique_ptr<store::record_store> store_;
+  std::array<std::uint64_t, records> versions_{};
+  std::uint64_t commands_made_ = 0;
+  std::uint64_t timers_made_ = 0;
+  std::string author_ = "nina";
+  std::string text_ = std::string(300, 't');
+};
+
+asio::awaitable<void> fill(ward& in, store::instant from) {
+  std::mt19937 random(1);
+  std::uniform_int_distribution<std::int64_t> when(0, std::chrono::microseconds(spread).count());
+  for (std::size_t set = 0; set < timers_stored; set += timers_in_an_append) {
+    auto append = in.message(set / timers_in_an_append % records);
+    for (std::size_t i = 0; i < timers_in_an_append; ++i)
+      append.set_timers.push_back(in.new_timer(from + 1h + std::chrono::microseconds(when(random))));
+    co_await in.commit(std::move(append));
+  }
+}
+
+/// What the hosts of one run share. `armed`: by record, the timers that were armed and not cancelled.
+struct course {
+  timers_of_a_commit kind;
+  std::size_t left;
+  std::map<std::size_t, std::vector<store::timer_key>>* armed;
+};
+
+asio::awaitable<void> host(ward& in, std::size_t record, std::size_t step, course& all) {
+  std::mt19937 random(static_cast<unsigned>(record));
+  for (std::size_t mine = record; all.left > 0; mine = (mine + step) % records) {
+    --all.left;
+    auto append = in.message(mine);
+    auto& armed = (*all.armed)[mine];
+    if (all.kind == timers_of_a_commit::arm) {
+      // A task's first step: five minutes to an hour from now.
+      const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+      append.set_timers.push_back(in.new_timer(now + (random() % 4 == 0 ? 1h : 5min)));
+      armed.push_back(append.set_timers.back().key);
+    } else if (all.kind == timers_of_a_commit::cancel && !armed.empty()) {
+      append.cancel_timers.push_back(armed.back());
+      armed.pop_back();
+    }
+    co_await in.commit(std::move(append));
+  }
+}
+
+struct measured {
+  std::array<std::vector<double>, 3> cpu_us, wall_us;  ///< Of one commit, by kind.
+};
+
+measured measure_commits(ward& in, std::size_t hosts) {
+  measured found;
+  std::map<std::size_t, std::vector<store::timer_key>> armed;
+  for (int run = 0; run < runs; ++run) {
+    for (const auto kind : {timers_of_a_commit::none, timers_of_a_commit::arm, timers_of_a_commit::cancel}) {
+      course all{kind, commits_in_a_run, &armed};
+      const auto begin = std::chrono::steady_clock::now();
+      const double cpu = process_cpu_us();
+      for (std::size_t i = 0; i < hosts; ++i) asio::co_spawn(in.loop(), host(in, i, hosts, all), rethrow);
+      in.run();
+      const auto index = static_cast<std::size_t>(kind);
+      found.cpu_us[index].push_back((process_cpu_us() - cpu) / commits_in_a_run);
+      found.wall_us[index].push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() /
+                                     commits_in_a_run);
+    }
+  }
+  return found;
+}
+
+struct firing {
+  std::size_t asked = 0;
+  std::size_t fired = 0;
+  std::size_t most_in_flight = 0;
+  std::vector<double> lateness_ms;
+};
+
+/// What a host does: an entry, and the timer is taken off.
+asio::awaitable<void> carry_out(ward& in, store::stored_timer timer, coordination::timer_done done, firing& all) {
+  auto append = in.message(std::stoul(timer.record.substr(8)));
+  append.fired_timers.push_back(timer.key);
+  co_await in.commit(std::move(append));
+  all.lateness_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::system_clock::now() - timer.key.due).count());
+  ++all.fired;
+  done({});
+}
+
+asio::awaitable<void> set_due(ward& in, store::instant from, firing& all) {
+  constexpr auto apart = std::chrono::microseconds(1'000'000 / due_per_second);
+  const auto count = static_cast<std::size_t>(firing_time / apart);
+  for (std::size_t record = 0; record < records; ++record) {
+    auto append = in.message(record);
+    // A record's are a second apart, so that each is done before its next one, as with a host.
+    for (std::size_t i = record; i < count; i += records) append.set_timers.push_back(in.new_timer(from + i * apart));
+    all.asked += append.set_timers.size();
+    co_await in.commit(std::move(append));
+  }
+}
+
+firing measure_firing(ward& in, double& before_mib, double& after_mib) {
+  firing all;
+  const auto begin = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()) + 3s;
+  asio::co_spawn(in.loop(), set_due(in, begin, all), rethrow);
+  in.run();
+  before_mib = resident_mib();
+  runtime::system_clock clock;
+  runtime::metrics_registry registry;
+  std::shared_ptr<coordination::timers> service;
+  const auto carry = [&](store::stored_timer timer, coordination::timer_done done) {
+    asio::co_spawn(in.loop(), carry_out(in, std::move(timer), std::move(done), all), rethrow);
+    all.most_in_flight = std::max(all.most_in_flight, service->in_flight());
+  };
+  service = std::make_shared<coordination::timers>(in.loop().get_executor(), in.opened(), clock, carry,
+                                                   coordination::timer_metrics::in(registry));
+  service->start();
+  in.loop().restart();
+  const auto deadline = std::chrono::steady_clock::now() + firing_time + 60s;
+  while (all.fired < all.asked && std::chrono::steady_clock::now() < deadline) in.loop().run_one_for(100ms);
+  service->stop();
+  in.run();
+  after_mib = resident_mib();
+  return all;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  std::string folder = (std::filesystem::path(count > 1 ? arguments[1] : ".") / "timer-cost-XXXXXX").string();
+  if (!mkdtemp(folder.data())) {
+    std::cerr << "careteam_timer_cost: no folder can be made at " << folder << '\n';
+    return 1;
+  }
+  bool all_fired = false;
+  {
+    ward in(folder + "/care.db");
+    const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    const auto begin = std::chrono::steady_clock::now();
+    asio::co_spawn(in.loop(), fill(in, now), rethrow);
+    in.run();
+    const double filled_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::cout << "{\"timers\": " << timers_stored << ", \"filled_seconds\": " << filled_seconds
+              << ", \"file_mib\": " << static_cast<double>(std::filesystem::file_size(folder + "/care.db")) / (1 << 20);
+    for (const auto hosts : hosts_at_once) {
+      const auto found = measure_commits(in, hosts);
+      for (std::size_t kind = 0; kind < names_of_kinds.size(); ++kind) {
+        std::cout << ", \"" << names_of_kinds[kind] << "_" << hosts << "\": {\"cpu_us\": " << median(found.cpu_us[kind])
+                  << ", \"wall_us\": " << median(found.wall_us[kind]) << "}";
+      }
+    }
+    double before_mib = 0;
+    double after_mib = 0;
+    auto fired = measure_firing(in, before_mib, after_mib);
+    std::ranges::sort(fired.lateness_ms);
+    const auto at = [&](double part) {
+      return fired.lateness_ms.empty() ? 0.0 : fired.lateness_ms[static_cast<std::size_t>(part * static_cast<double>(fired.fired - 1))];
+    };
+    std::cout << ", \"due_per_second\": " << due_per_second << ", \"asked\": " << fired.asked << ", \"fired\": " << fired.fired
+              << ", \"lateness_ms\": {\"p50\": " << at(0.5) << ", \"p99\": " << at(0.99) << ", \"max\": " << at(1)
+              << "}, \"most_in_flight\": " << fired.most_in_flight << ", \"resident_mib\": {\"before\": " << before_mib
+              << ", \"after\": " << after_mib << "}}\n";
+    all_fired = fired.fired == fired.asked;
+    in.close();
+  }
+  std::filesystem::remove_all(folder);
+  return all_fired ? 0 : 1;
+}
