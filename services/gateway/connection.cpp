@@ -159,8 +159,18 @@ class connection final : public transport, public beating, public std::enable_sh
       few_bytes_expected_ = !began_ || buffer_.size() <= least_read_bytes;  // Hello is large, and comes once.
       buffer_.clear();
       if (buffer_.capacity() > (few_bytes_expected_ ? least_read_bytes : usual_read_bytes)) buffer_.shrink_to_fit();
+      if (const auto rest = session_->take_rest(); rest.count() > 0) {
+        read_after(rest);
+        return;
+      }
     }
     read();
+  }
+
+  /// Until then what the peer sends stays in the kernel's buffers, and in its own.
+  void read_after(std::chrono::milliseconds rest) {
+    auto pause = std::make_shared<asio::steady_timer>(stream_.get_executor(), rest);
+    pause->async_wait([self = shared_from_this(), pause](error_code) { self->read(); });
   }
 
   void on_message(std::string_view message) {
