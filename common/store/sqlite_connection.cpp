@@ -1,9 +1,17 @@
 #include "store/sqlite_connection.hpp"
 
+#include <cerrno>
 #include <mutex>
 
 namespace careteam::store {
 namespace {
+
+/// A read that the system refused with one of these is SQLITE_CORRUPT to SQLite, as if a page had been read and were wrong. What was not
+/// read has damaged nothing: it is an I/O error. `errno` is what the VFS has seen last in the call that failed.
+int what_failed(int code) noexcept {
+  const bool unread = errno == EIO || errno == ENXIO || errno == ERANGE;
+  return code == SQLITE_CORRUPT && unread ? SQLITE_IOERR_CORRUPTFS : code;
+}
 
 // Each connection stays on one thread, so SQLite needs no mutexes of its own; its memory statistics would be a lock for every allocation.
 void configure_sqlite_once() {
@@ -29,7 +37,8 @@ void sqlite_connection::close() {
 
 bool sqlite_connection::execute(const char* sql) {
   if (failed()) return false;
-  const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
+  errno = 0;
+  const int code = what_failed(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr));
   if (code != SQLITE_OK) fail(code);
   return code == SQLITE_OK;
 }
@@ -63,7 +72,8 @@ errc sqlite_connection::reason() const noexcept {
 void sqlite_connection::fail(int code) {
   if (failed()) return;
   code_ = code;
-  message_ = std::string(db_ ? sqlite3_errmsg(db_) : sqlite3_errstr(code)) + " (SQLite " + std::to_string(code) + ")";
+  const bool own_words = db_ && sqlite3_extended_errcode(db_) == code;
+  message_ = std::string(own_words ? sqlite3_errmsg(db_) : sqlite3_errstr(code)) + " (SQLite " + std::to_string(code) + ")";
 }
 
 void sqlite_connection::fail_corrupt(const char* message) {
@@ -79,7 +89,8 @@ void sqlite_connection::clear_failure() {
 
 statement::statement(sqlite_connection& connection, const char* sql) : connection_(&connection) {
   if (connection.failed()) return;
-  const int code = sqlite3_prepare_v3(connection.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &handle_, nullptr);
+  errno = 0;
+  const int code = what_failed(sqlite3_prepare_v3(connection.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &handle_, nullptr));
   if (code != SQLITE_OK) connection.fail(code);
 }
 
@@ -98,9 +109,10 @@ void statement::bind(int index, blob_view blob) {
 
 bool statement::step() {
   if (connection_->failed()) return false;
+  errno = 0;
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
-  if (code != SQLITE_DONE) connection_->fail(code);
+  if (code != SQLITE_DONE) connection_->fail(what_failed(code));
   return false;
 }
 

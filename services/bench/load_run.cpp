@@ -19,8 +19,8 @@ namespace {
 
 // Commands without an answer, over all senders: 13 s at 20,000 a second.
 constexpr std::size_t max_outstanding = 1U << 18U;
-// Those who flood leave room for the others.
-constexpr std::size_t max_flooding = max_outstanding / 4;
+// Those who flood wait for answers when there are so many without one: a server that reads from them slowly still answers all at the end.
+constexpr std::size_t max_flooding = 64;
 // A refused sender comes back after this time or the one that the refusal tells, whichever is longer.
 constexpr std::uint64_t refused_pause_ns = 100'000'000;
 constexpr std::uint64_t max_refusals = 10'000;

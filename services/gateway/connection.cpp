@@ -141,26 +141,40 @@ class connection final : public transport, public beating, public std::enable_sh
   }
 
   void read() {
+    if (close_sent_) return;  // The closing handshake reads what still comes; beside it Beast's idea of the current frame is not ours.
     // Behind the first bytes of a message as much as is announced.
     const std::size_t at_most = buffer_.size() > 0 ? 0 : few_bytes_expected_ ? least_read_bytes : usual_read_bytes;
     stream_.async_read_some(buffer_, at_most, [self = shared_from_this()](error_code failed, std::size_t) { self->on_read(failed); });
   }
 
   void on_read(error_code failed) {
-    if (failed) {
-      closing_ = true;
-      give_up_.cancel();
-      session_->on_disconnected();
-      return;
-    }
+    if (failed) return gone();
+    if (close_sent_) return;
     if (stream_.is_message_done()) {
       stream_.next_layer().message_complete();
       if (!closing_) on_message({static_cast<const char*>(buffer_.data().data()), buffer_.size()});
       few_bytes_expected_ = !began_ || buffer_.size() <= least_read_bytes;  // Hello is large, and comes once.
       buffer_.clear();
       if (buffer_.capacity() > (few_bytes_expected_ ? least_read_bytes : usual_read_bytes)) buffer_.shrink_to_fit();
+      if (const auto rest = session_->take_rest(); rest.count() > 0) {
+        read_after(rest);
+        return;
+      }
     }
     read();
+  }
+
+  void gone() {
+    if (std::exchange(gone_, true)) return;
+    closing_ = true;
+    give_up_.cancel();
+    session_->on_disconnected();
+  }
+
+  /// Until then what the peer sends stays in the kernel's buffers, and in its own.
+  void read_after(std::chrono::milliseconds rest) {
+    auto pause = std::make_shared<asio::steady_timer>(stream_.get_executor(), rest);
+    pause->async_wait([self = shared_from_this(), pause](error_code) { self->read(); });
   }
 
   void on_message(std::string_view message) {
@@ -185,6 +199,7 @@ class connection final : public transport, public beating, public std::enable_sh
     stream_.async_close(websocket::close_reason(static_cast<websocket::close_code>(*close_code_)), [self = shared_from_this()](error_code) {
       error_code ignored;
       self->stream_.next_layer().close(ignored);
+      self->gone();
     });
   }
 
@@ -213,6 +228,7 @@ class connection final : public transport, public beating, public std::enable_sh
   bool writing_ = false;
   bool asked_meanwhile_ = false;  ///< While writing: something may go out as soon as there is room.
   bool closing_ = false;
+  bool gone_ = false;
   bool began_ = false;  ///< Welcome was written.
   bool few_bytes_expected_ = false;
   bool expects_text_ = false;

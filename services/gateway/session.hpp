@@ -36,8 +36,10 @@ class transport {
 
 inline constexpr std::size_t max_records_per_person = 2'000;  ///< Records that one person's session follows.
 inline constexpr std::size_t max_resume_positions = 8'000;
-inline constexpr int max_bad_frames = 16;  ///< Unreadable frames before the connection is closed.
-inline constexpr int max_fetches = 4;      ///< FetchEntries of one session at a time.
+inline constexpr int max_bad_frames = 16;                  ///< Unreadable frames before the connection is closed.
+inline constexpr std::uint32_t limited_without_rest = 64;  ///< Commands refused for a limit, beyond those taken; then reading slows down.
+inline constexpr std::chrono::milliseconds rest_of_a_flood{50};
+inline constexpr int max_fetches = 4;  ///< FetchEntries of one session at a time.
 inline constexpr std::uint64_t max_fetch_entries = 1'001;
 inline constexpr std::size_t catch_up_page_bytes = 128 * 1024;
 
@@ -86,6 +88,8 @@ class session : public std::enable_shared_from_this<session> {
   void on_disconnected();
   /// The transport's queue has room again: a catch-up may go on.
   void on_written();
+  /// How long the transport should read nothing now: the peer sends commands far beyond its limits.
+  std::chrono::milliseconds take_rest() { return std::exchange(rest_, {}); }
   /// No Hello in time, or the token expired.
   void on_deadline();
   /// The server goes away; come back after this long.
@@ -185,6 +189,8 @@ class session : public std::enable_shared_from_this<session> {
   bool damage_untold_ = false;
   int bad_frames_ = 0;
   int fetches_ = 0;
+  std::uint32_t limited_ = 0;  ///< Commands refused for a limit, less those that were taken.
+  std::chrono::milliseconds rest_{0};
   bool catching_up_ = false;
   std::uint64_t audits_ = 0;
   bool marked_ = false;

@@ -33,11 +33,16 @@ void session::on_command(v1::Command command) {
   }
   if (const auto wait = hub_.limits().command_wait(person_, device_); wait.count() > 0) {
     hub_.metrics().limited_commands.increment();
+    if (++limited_ > limited_without_rest) {  // Even a refusal costs: others should not feel it.
+      limited_ = limited_without_rest;
+      rest_ = rest_of_a_flood;
+    }
     auto why = care::refuse(care::code::resource_exhausted, "", "too many commands of this device or person; come back later");
     why.retry_after_ms = static_cast<std::uint32_t>(wait.count());
     refuse(command.command_id(), std::move(why));
     return;
   }
+  if (limited_ > 0) --limited_;
   const bool organization = care::on_organization(command.action_case());
   if (!organization && !care::is_fhir_id(command.patient_id())) {
     refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - ."));

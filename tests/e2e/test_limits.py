@@ -42,6 +42,20 @@ async def test_attack_31_a_flood_of_commands_is_refused_and_nothing_acknowledged
         await one.close()
 
 
+async def test_attack_31_who_goes_on_flooding_is_read_from_slowly(ward, form):
+    flooding, rao = await Client.connect(ward, "nina", form), await Client.connect(ward, "rao", form)
+    sent = [asyncio.create_task(flooding.post("pat", "clinical", f"Flood {number}")) for number in range(120)]
+    for number in range(8):
+        assert (await rao.post("pat", "clinical", f"In the middle of it {number}")).ok
+    # Some 46 are answered one by one, 50 ms apart: the others' eight were long done.
+    assert not all(one.done() for one in sent)
+    answers = await asyncio.gather(*sent)
+    assert all(one.ok or one.code == RESOURCE_EXHAUSTED for one in answers)
+    await rao.until(lambda: len(rao.texts("pat", "clinical")) == sum(one.ok for one in answers) + 8)
+    for one in (flooding, rao):
+        await one.close()
+
+
 async def test_attack_31_connections_of_one_address(ward, form):
     people = [await Client.connect(ward, "nina", form, device=f"d-{number}") for number in range(6)]
     got = await http_upgrade(ward.port, protocol=f"careteam.v1.{form}")

@@ -51,7 +51,10 @@ bool fault_workload::open() {
   if (store_) return true;
   auto options = options_for(path_);
   options.checkpoint_bytes = 1 << 16;
-  options.on_failure = [this](errc, std::string_view) { ++reports_; };
+  options.on_failure = [this](errc reason, std::string_view text) {
+    ++reports_;
+    EXPECT_NE(reason, errc::corrupt) << "a disk that fails has damaged nothing: " << text;
+  };
   for (int attempt = 0; attempt < 2 && !store_; ++attempt) {
     try {
       store_ = open_sqlite(loop_.context().get_executor(), options);
