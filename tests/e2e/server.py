@@ -221,8 +221,10 @@ class Server:
 
     tls = None  # An ssl.SSLContext where clients are to speak TLS.
 
-    def __init__(self, settings=None, redis=True, demo=False):
-        """settings: {"section.key": value} beyond the usual ones; None as a value leaves a setting out. demo: import the demo team."""
+    def __init__(self, settings=None, redis=True, demo=False, environment=None):
+        """settings: {"section.key": value} beyond the usual ones; None as a value leaves a setting out. demo: import the demo team.
+        environment: variables of the served process beyond those of the tests."""
+        self.environment = environment or {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ct-"))
         self.redis = Redis(self.folder) if redis else None
         self.config = self.folder / "careteam.toml"
@@ -265,7 +267,8 @@ class Server:
 
     def launch(self):
         """Starts the process and does not wait for it to serve."""
-        self.process = subprocess.Popen([binary(), "serve", "--config", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen([binary(), "serve", "--config", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        env={**os.environ, **self.environment})
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._collect, args=(self.process, self._ready), daemon=True)
         self._reader.start()
