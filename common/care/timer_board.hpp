@@ -36,7 +36,8 @@ struct timer_change {
 
 class timer_board {
  public:
-  /// Sets a timer, or moves it; one that is set the same already stays as it is. The command must be small enough: ids and numbers, no text.
+  /// Sets a timer, or moves it; one that is set the same already stays as it is. The command must be small enough: ids and numbers, no
+  /// text.
   void set(std::string id, instant due, std::uint64_t version, const v1::Command& command);
   /// As it was before, from a snapshot.
   void restore(pending_timer timer);
