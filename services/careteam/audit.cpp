@@ -1,15 +1,12 @@
 // `careteam audit`: who was given which entries of a record. Ids, places and times only, never what an entry says.
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 #include <iostream>
 #include <vector>
 
 #include "admin/audit_trail.hpp"
-#include "admin/control_client.hpp"
 #include "admin/fhir_time.hpp"
-#include "care/roles.hpp"
+#include "careteam/audit_note.hpp"
 #include "careteam/commands.hpp"
 #include "coordination/record_loading.hpp"
 #include "runtime/printable_text.hpp"
@@ -21,35 +18,6 @@ namespace {
 
 constexpr std::size_t longest_value = 200;  // No id is longer: what is, was not written by us.
 constexpr care::instant always = care::instant::max();
-
-std::string stream_name(v1::Stream stream) {
-  switch (stream) {
-    case v1::STREAM_SHARED:
-      return "shared";
-    case v1::STREAM_CLINICAL:
-      return "clinical";
-    case v1::STREAM_SUPPORT:
-      return "support";
-    case v1::STREAM_AUDIT:
-      return "audit";
-    case v1::STREAM_ORGANIZATION:
-      return "organization";
-    default:
-      return "";
-  }
-}
-
-v1::Stream stream_named(std::string_view name) {
-  for (const auto stream : {v1::STREAM_SHARED, v1::STREAM_CLINICAL, v1::STREAM_SUPPORT, v1::STREAM_AUDIT, v1::STREAM_ORGANIZATION}) {
-    if (stream_name(stream) == name) return stream;
-  }
-  return v1::STREAM_UNSPECIFIED;
-}
-
-std::string role_name(v1::Role role) {
-  const auto* row = care::find_role(role);
-  return row ? std::string(row->code) : std::string();
-}
 
 /// What a line of the answer says: its kind, then names and values. Values that are empty are left out.
 class answer_line {
@@ -235,32 +203,6 @@ std::optional<question> read_question(const audit_request& asked) {
   return read;
 }
 
-/// Has the running server write down that somebody reads the audit, before anything is told. Without a server there is nobody who could:
-/// who may read the file is the operating system's to say and to log. False after saying why on stderr: nothing is told.
-bool note_reading(const runtime::config& settings, const question& asked, const std::string& patient) {
-  boost::asio::io_context loop(1);
-  internal::NoteAudit note;
-  note.set_patient_id(patient);
-  note.set_person_id(asked.person);
-  note.set_stream(asked.stream);
-  note.set_seq(asked.seq);
-  store::result<void> written;
-  try {
-    admin::control_client server(loop, admin::control_path(settings.server.control_socket, settings.store.path));
-    boost::asio::co_spawn(loop, server.note_audit(std::move(note)), [&](std::exception_ptr failure, store::result<void> answer) {
-      if (failure) std::rethrow_exception(failure);
-      written = answer;
-    });
-    loop.run();
-  } catch (const boost::system::system_error& nobody) {
-    std::cerr << "careteam audit: note: no server wrote down that the audit is read (" << nobody.code().message() << ")\n";
-    return true;
-  }
-  if (!written)
-    std::cerr << "careteam audit: the server could not write down that the audit is read: " << written.error().message() << '\n';
-  return written.has_value();
-}
-
 }  // namespace
 
 int audit(const std::filesystem::path& config_file, const audit_request& request) {
@@ -278,7 +220,12 @@ int audit(const std::filesystem::path& config_file, const audit_request& request
     std::cerr << "careteam audit: there is no such " << (streams.empty() ? "record" : "entry") << '\n';
     return exit_failed;
   }
-  if (!note_reading(*settings, *asked, request.patient)) return exit_failed;
+  internal::NoteAudit note;
+  note.set_patient_id(request.patient);
+  note.set_person_id(asked->person);
+  note.set_stream(asked->stream);
+  note.set_seq(asked->seq);
+  if (!note_reading(*settings, note, "audit")) return exit_failed;
   teller tell(*asked);
   admin::audit_trail trail(heads, [&](const admin::audit_finding& found) { std::visit(tell, found); });
   v1::Entry entry;

@@ -50,6 +50,13 @@ struct audit_request {
 /// `careteam audit`: who was given which entries of a record, from the store's file.
 int audit(const std::filesystem::path& config_file, const audit_request& asked);
 
+struct explain_request {
+  std::string patient, obligation;
+  bool texts = false, json = false;
+};
+/// `careteam explain`: one task's history in plain words, from the store's file.
+int explain(const std::filesystem::path& config_file, const explain_request& asked);
+
 /// `careteam verify`: recomputes every hash chain of a store.
 int verify(const std::filesystem::path& config_file);
 

@@ -87,6 +87,15 @@ int main(int argc, char** argv) {
   auditing->add_flag("--refusals", question.refusals, "Only what was refused");
   auditing->add_flag("--json", question.json, "One JSON object a line");
 
+  auto* explaining = app.add_subcommand(
+      "explain", "One task's history in plain words: who had it when, what was tried, and why it moved; also while the server runs");
+  with_config(explaining);
+  explain_request obligation;
+  explaining->add_option("patient", obligation.patient, "The patient's id")->required();
+  explaining->add_option("obligation", obligation.obligation, "The task: its stream and number, clinical/17")->required();
+  explaining->add_flag("--texts", obligation.texts, "Also what people wrote: titles and reasons, which are the patient's data");
+  explaining->add_flag("--json", obligation.json, "One JSON object a line");
+
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
   with_config(rebuilding);
 
@@ -140,6 +149,7 @@ int main(int argc, char** argv) {
     if (*tokens) return token(wanted);
     if (*verifying) return verify(config_file);
     if (*auditing) return audit(config_file, question);
+    if (*explaining) return explain(config_file, obligation);
     if (*rebuilding) return rebuild(config_file);
     if (*sessions) return list_or_revoke(config_file, whose);
     if (*backing_up) return backup(config_file, copy);

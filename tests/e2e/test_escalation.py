@@ -3,6 +3,7 @@ while no server ran is caught up in the order of the deadlines, from deadline to
 """
 import asyncio
 import datetime
+import json
 import os
 import sqlite3
 
@@ -142,3 +143,60 @@ async def test_an_outage_of_a_night_is_caught_up_from_deadline_to_deadline(clock
         assert timers_in(server) > 0
         server.kill9()
         assert server.verify().returncode == 0 and server.rebuild().returncode == 0
+
+
+async def test_a_task_is_explained_in_plain_words():
+    with ward() as server:
+        server.start()
+        rao, nina, noah = [await Client.connect(server, person) for person in ("rao", "nina", "noah")]
+        seq = await ask(rao, order("Her ankle swells", priority="PRIORITY_ASAP", target={"personId": "nina"}))
+        explain = ["explain", "--config", server.config, "pat", f"clinical/{seq}"]
+
+        def steps(*more):
+            done = server.tool(*explain, "--json", *more)
+            assert done.returncode == 0, done.stderr
+            return [json.loads(line) for line in done.stdout.splitlines()]
+
+        assert (await tell(nina, "acceptTask", seq)).ok
+        for client, action in ((nina, "offerTransfer"), (noah, "acceptTransfer")):
+            body = {"task": {"stream": "STREAM_CLINICAL", "seq": str(seq)}}
+            if action == "offerTransfer":
+                body |= {"personId": "noah", "reason": "My shift ends"}
+            assert (await client.command("pat", {action: body})).ok, action
+        assert (await tell(noah, "startTask", seq)).ok
+        failed = await noah.command("pat", {"failTask": {"task": {"stream": "STREAM_CLINICAL", "seq": str(seq)}, "reason": "No answer by phone"}})
+        assert failed.ok
+        told = steps()
+        assert [one["accountable"] for one in told] == ["nina", "nina", "nina", "noah", "noah", "", ""], told
+        words = [one["what"] for one in told]
+        assert words[0].startswith("asked for by rao (medical-oncologist): asap care task for nina, due 20") and "asked: nina" in words[0]
+        assert words[1].startswith("accepted by nina (oncology-nurse), to be started by 20")
+        assert words[2] == "offered to noah by nina (oncology-nurse)" and words[3] == "taken over from nina by noah (oncology-nurse)"
+        assert words[4] == "started by noah (oncology-nurse)" and words[5] == "failed, says noah (oncology-nurse)"
+        assert words[6].startswith(f"task {failed.seq + 1} of this stream follows, because it failed: stat follow-up task for rao, due 20")
+        assert "ankle" not in str(told) and "shift" not in str(told), "what people wrote is told only where it is asked for"
+        assert '"Her ankle swells"' in steps("--texts")[0]["what"] and '"My shift ends"' in steps("--texts")[2]["what"]
+        plain = server.tool(*explain).stdout
+        assert "nina answers for it\n" in plain and plain.rstrip().endswith("nobody has to do anything")
+        # That somebody looked is in the audit, with the place.
+        audited = server.tool("audit", "--config", server.config, "--patient", "pat").stdout
+        assert f"stream=clinical seq={seq}" in audited
+        for obligation, wrong in (("clinical/99999", "no task began"), (f"clinical/{seq + 1}", "no task began"), ("clinical/x", "is no task"), ("nowhere/1", "is no task")):
+            got = server.tool("explain", "--config", server.config, "pat", obligation)
+            assert got.returncode != 0 and wrong in got.stderr, got
+        assert "no such record" in server.tool("explain", "--config", server.config, "nobody", "clinical/1").stderr
+        for one in (rao, nina, noah):
+            await one.close()
+
+
+async def test_an_account_that_is_suspended_moves_its_tasks_and_the_explanation_says_why():
+    with ward() as server:
+        server.start()
+        rao = await Client.connect(server, "rao")
+        seq = await ask(rao, order(target={"personId": "nina"}))
+        done = server.tool("enroll", "--config", server.config, "--person", "nina", "--suspend", "Has left")
+        assert done.returncode == 0, done.stderr
+        await rao.fence()
+        told = [json.loads(line) for line in server.tool("explain", "--config", server.config, "--json", "pat", f"clinical/{seq}").stdout.splitlines()]
+        assert [one["accountable"] for one in told] == ["nina", "rao"] and told[1]["what"] == "an account changed", told
+        await rao.close()
