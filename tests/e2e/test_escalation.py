@@ -4,15 +4,14 @@ while no server ran is caught up in the order of the deadlines, from deadline to
 import asyncio
 import datetime
 import json
-import os
 import sqlite3
 import subprocess
 
 import pytest
 from careteam_client import Client
 from server import Server, binary, room_resources, sanitized
+from server_clock import Clock
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 STAFF = [("rao", "medical-oncologist"), ("nina", "oncology-nurse"), ("noah", "oncology-nurse")]
 MINUTE, HOUR = 60, 3600
 
@@ -48,26 +47,10 @@ def timers_in(server):
         return store.execute("SELECT count(*) FROM timers").fetchone()[0]
 
 
-class Clock:
-    """The served process's time of day: the machine's and so many seconds."""
-
-    def __init__(self, folder):
-        self._file = folder / "offset"
-        self.set(0)
-        self.environment = {"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1",
-                            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-    def set(self, seconds):
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self._file)
-
-
 @pytest.fixture
 def clock(tmp_path):
     if sanitized():
         pytest.skip("the sanitizer's library must come first, and so must libfaketime")
-    assert os.path.exists(LIBRARY), "libfaketime is missing: deploy/install-packages"
     return Clock(tmp_path)
 
 

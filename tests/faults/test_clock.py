@@ -11,7 +11,6 @@ The server alone sees another time, by libfaketime; nothing else on the machine 
 import asyncio
 import contextlib
 import json
-import os
 import time
 
 import pytest
@@ -19,9 +18,9 @@ import pytest
 from contract import SHARED, ClientFrame, uuid7
 from crowd import Crowd, account, members_of, rooms_of
 from flaky_device import Device, Member
+from server_clock import Clock
 from test_redis_loss import FAST, ONLINE, Watcher, connected
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 ROOMS = 2
 HOUR = 3600
 ONCOLOGY_NURSE = 8
@@ -29,24 +28,8 @@ FLOOD = 20
 UNAUTHENTICATED_CLOSE = 4401
 
 
-class Clock:
-    """The server's time of day: the machine's and so many seconds."""
-
-    def __init__(self, folder):
-        self._file = folder / "offset"
-        self.set(0)
-        self.environment = {"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1",
-                            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-    def set(self, seconds):
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self._file)
-
-
 @pytest.fixture
 def clock(tmp_path):
-    assert os.path.exists(LIBRARY), "libfaketime is missing: deploy/install-packages"
     return Clock(tmp_path)
 
 
