@@ -164,6 +164,7 @@ asio::awaitable<internal::ControlAnswer> control_port::apply(importer& into, imp
     co_return given;
   }
   for (const auto& patient : outcome->patients) hosts_.refresh(patient);
+  if (outcome->first_timer && hosts_.environment().timer_set) hosts_.environment().timer_set(*outcome->first_timer);
   *given.mutable_outcome() = to_control(*outcome);
   co_return given;
 }

@@ -52,6 +52,16 @@ asio::awaitable<error_code> write_control(control_socket& to, const google::prot
   co_return failed;
 }
 
+namespace {
+
+void put_problem(internal::UnitOutcome::Problem& to, const import_problem& problem) {
+  to.set_where(problem.where);
+  to.set_path(problem.path);
+  to.set_message(problem.message);
+}
+
+}  // namespace
+
 internal::ImportUnit to_control(const import_unit& unit) {
   internal::ImportUnit made;
   made.set_where(unit.where);
@@ -63,6 +73,8 @@ internal::ImportUnit to_control(const import_unit& unit) {
     one.set_identity(step.identity);
     one.set_when(static_cast<internal::ImportStep::When>(step.when));
     one.set_depends_on(step.depends_on);
+    one.set_task(step.task);
+    if (step.own.seq() != 0) *one.mutable_own() = step.own;
   }
   return made;
 }
@@ -73,19 +85,16 @@ import_unit from_control(internal::ImportUnit unit) {
   made.steps.reserve(static_cast<std::size_t>(unit.steps_size()));
   for (auto& step : *unit.mutable_steps()) {
     made.steps.push_back({std::move(*step.mutable_command()), std::move(*step.mutable_author()), std::move(*step.mutable_source()),
-                          std::move(*step.mutable_identity()), static_cast<apply_when>(step.when()),
-                          std::move(*step.mutable_depends_on())});
+                          std::move(*step.mutable_identity()), static_cast<apply_when>(step.when()), std::move(*step.mutable_depends_on()),
+                          std::move(*step.mutable_task()), step.own()});
   }
   return made;
 }
 
 internal::UnitOutcome to_control(const unit_outcome& outcome) {
   internal::UnitOutcome made;
-  if (outcome.refused) {
-    made.mutable_refused()->set_where(outcome.refused->where);
-    made.mutable_refused()->set_path(outcome.refused->path);
-    made.mutable_refused()->set_message(outcome.refused->message);
-  }
+  if (outcome.refused) put_problem(*made.mutable_refused(), *outcome.refused);
+  for (const auto& problem : outcome.left_out) put_problem(*made.add_left_out(), problem);
   made.set_applied(outcome.applied);
   made.set_unchanged(outcome.unchanged);
   return made;
@@ -96,6 +105,7 @@ unit_outcome from_control(const internal::UnitOutcome& outcome) {
   if (outcome.has_refused()) {
     made.refused = import_problem{outcome.refused().where(), outcome.refused().path(), outcome.refused().message(), true};
   }
+  for (const auto& problem : outcome.left_out()) made.left_out.push_back({problem.where(), problem.path(), problem.message(), false});
   made.applied = outcome.applied();
   made.unchanged = outcome.unchanged();
   return made;

@@ -41,15 +41,22 @@ inline constexpr std::size_t max_enroll_text_bytes = 200;
 
 /// When a step has something to do. The reader does not know the store; the applier does.
 enum class apply_when : std::uint8_t {
-  once,              ///< The identity names one fact for ever: applied once, a repeat has no effect (OpenRecord, PostMessage).
-  if_changed,        ///< Unless the account already says exactly this (EnrollPerson from a resource). What the step leaves empty
-                     ///< (reach, hours, roles) it does not know: the account keeps its own.
-  unless_enrolled,   ///< Only for a person who has no account (EnrollPerson from a reference's display: a full account stays as it is).
-  unless_member,     ///< Unless the person has that membership (AddMember).
-  if_applied,        ///< Only if the step `depends_on` has been applied, now or by an earlier import (EndMember of a membership that this
-                     ///< source brought: the same person may be on the team by another source, and stays).
-  unless_attending,  ///< Unless the person is the attending (AssignAttending).
+  once,               ///< The identity names one fact for ever: applied once, a repeat has no effect (OpenRecord, PostMessage).
+  if_changed,         ///< Unless the account already says exactly this (EnrollPerson from a resource). What the step leaves empty
+                      ///< (reach, hours, roles) it does not know: the account keeps its own.
+  unless_enrolled,    ///< Only for a person who has no account (EnrollPerson from a reference's display: a full account stays as it is).
+  unless_member,      ///< Unless the person has that membership (AddMember).
+  if_applied,         ///< Only if the step `depends_on` has been applied, now or by an earlier import (EndMember of a membership that this
+                      ///< source brought: the same person may be on the team by another source, and stays).
+  unless_attending,   ///< Unless the person is the attending (AssignAttending).
+  as_far_as_allowed,  ///< A step of `task`, once. If the domain refuses it, it and the following steps of that task are left out with the
+                      ///< reason, and a later import tries again. What begins the task: only where no earlier import did. What acts on
+                      ///< it: only if it is here.
 };
+
+/// The identities "Task/x#drafted" and "Task/x#begun" name a task's beginning.
+inline constexpr std::string_view task_drafted = "drafted";
+inline constexpr std::string_view task_begun = "begun";
 
 /// One command to apply. Its `command_id` and `expected_roster_version` are left for the applier.
 struct import_step {
@@ -58,11 +65,13 @@ struct import_step {
   std::string source;           ///< The resource it comes from: "CareTeam/example".
   std::string identity;         ///< Names the fact, the same in every import of it: "CareTeam/example#member/s.f201/ROLE_SURGEON/…".
   apply_when when = apply_when::once;
-  std::string depends_on;  ///< With if_applied: the identity of the AddMember step whose membership ends.
+  std::string depends_on;      ///< With if_applied: the identity of the AddMember step whose membership ends.
+  std::string task;            ///< With as_far_as_allowed: the task, "Task/x". Its place is found by the applier.
+  careteam::v1::EntryRef own;  ///< Where the task began in the store that exported it; if it is there already, it is not begun again.
 };
 
 /// What belongs together: one Bundle, one line of NDJSON or one resource. Applied as a whole or not at all. In order: people, records,
-/// memberships, attendings, messages by the time they were sent.
+/// memberships, attendings, messages by the time they were sent, tasks by the time they were asked for.
 struct import_unit {
   std::string where;  ///< "team.json" or "people.ndjson:12".
   std::vector<import_step> steps;

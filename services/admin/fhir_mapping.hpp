@@ -52,9 +52,14 @@ class unit_mapping {
 
  private:
   struct membership;
+  struct mapped_task;
   struct timed_message {
     google::protobuf::Timestamp sent;
     import_step step;
+  };
+  struct timed_task {
+    google::protobuf::Timestamp authored;
+    std::vector<import_step> steps;
   };
 
   // People (fhir_people.cpp).
@@ -83,6 +88,25 @@ class unit_mapping {
   careteam::v1::Author author_of(const fhir_resource& message, const mapped_person& patient, bool& usable);
   bool reaches_patient(const fhir_resource& message, const mapped_person& patient);
 
+  // Tasks (fhir_tasks.cpp). What returns a bool says false after leaving the task out, with its reason.
+  void read_task(const fhir_resource& resource);
+  bool read_task_people(mapped_task& task);
+  bool read_task_extensions(mapped_task& task);
+  bool read_task_order(mapped_task& task);
+  bool read_task_target(mapped_task& task, const fhir_node& from, careteam::v1::TaskTarget& to, std::string& why);
+  void read_own_place(mapped_task& task);
+  void find_task_target(mapped_task& task);
+  bool add_task_steps(mapped_task& task);
+  import_step& add_task_step(mapped_task& task, std::string_view what, const careteam::v1::Author& author);
+  void add_task_beginning(mapped_task& task);
+  void add_acceptance(mapped_task& task);
+  void add_start(mapped_task& task);
+  void add_pause(mapped_task& task, const std::string& reason);
+  void add_completion(mapped_task& task);
+  void add_end(mapped_task& task, const std::string& reason);
+  mapped_person* task_person(const mapped_task& task, const fhir_node& reference, std::string& why);
+  careteam::v1::Author acting_author(const mapped_person& person, const mapped_person& patient) const;
+
   // What all of them do.
   void refuse(const fhir_node& place, std::string message) { tally_.add({{}, place.path(), std::move(message)}); }
   void leave_out(const fhir_resource& resource, const fhir_node& place, std::string message) {
@@ -108,6 +132,7 @@ class unit_mapping {
   std::vector<std::pair<std::string, std::string>> chosen_ids_;
   std::vector<import_step> enroll_steps_, record_steps_, end_steps_, member_steps_, attending_steps_;
   std::vector<timed_message> messages_;
+  std::vector<timed_task> tasks_;
 };
 
 /// A coding as problems may show it: "system|code", without anything that may be free text.

@@ -115,7 +115,7 @@ bool is_type_name(std::string_view text) {
 
 bool is_used_type(std::string_view type) {
   return type == "Patient" || type == "Practitioner" || type == "PractitionerRole" || type == "RelatedPerson" || type == "CareTeam" ||
-         type == "Communication";
+         type == "Communication" || type == "Task";
 }
 
 }  // namespace careteam::admin

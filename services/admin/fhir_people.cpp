@@ -57,6 +57,9 @@ std::vector<import_step> unit_mapping::run() {
   for (const auto* resource : resources_.top()) {
     if (resource->type == "Communication") read_communication(*resource);
   }
+  for (const auto* resource : resources_.top()) {
+    if (resource->type == "Task") read_task(*resource);
+  }
   count_resources();
   emit_people();
 
@@ -66,6 +69,8 @@ std::vector<import_step> unit_mapping::run() {
     std::move(some->begin(), some->end(), std::back_inserter(steps));
   }
   for (auto& message : messages_) steps.push_back(std::move(message.step));
+  std::stable_sort(tasks_.begin(), tasks_.end(), [](const auto& a, const auto& b) { return earlier(a.authored, b.authored); });
+  for (auto& task : tasks_) std::move(task.steps.begin(), task.steps.end(), std::back_inserter(steps));
   return steps;
 }
 

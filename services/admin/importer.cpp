@@ -5,8 +5,10 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "admin/task_steps.hpp"
 #include "coordination/digest.hpp"
 #include "coordination/record_loading.hpp"
+#include "coordination/timer_changes.hpp"
 
 namespace careteam::admin {
 namespace {
@@ -61,10 +63,72 @@ boost::asio::awaitable<store::result<unit_outcome>> importer::apply(import_unit 
   co_return make_error_code(store::errc::unavailable);
 }
 
+boost::asio::awaitable<store::result<care::place>> importer::find_task(std::string task) {
+  for (const auto what : {task_drafted, task_begun}) {
+    auto before = co_await store_.find_command(import_actor, coordination::digest_of(task + '#' + std::string(what)));
+    if (!before) co_return before.error();
+    if (before->has_value()) co_return care::place{static_cast<v1::Stream>((*before)->stream), (*before)->seq};
+  }
+  co_return care::place{};
+}
+
+boost::asio::awaitable<store::result<void>> importer::page_in(care::record_state& state, care::place at) {
+  if (at.seq > state.stream(at.stream).head) co_return store::result<void>{};
+  auto stored = co_await store_.read_about(care::record_key(state.patient_id), static_cast<store::stream_kind>(at.stream), at.seq);
+  if (!stored) co_return stored.error();
+  std::vector<v1::Entry> entries(stored->size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!coordination::parse_entry((*stored)[i], entries[i])) co_return make_error_code(store::errc::corrupt);
+  }
+  care::page_in(state, at, entries);
+  co_return store::result<void>{};
+}
+
+boost::asio::awaitable<store::result<importer::preparation>> importer::prepare_task_step(const import_step& step, care::record_state& state,
+                                                                                         v1::Command& command, task_progress& progress) {
+  if (progress.passed_over.contains(step.task)) co_return preparation::nothing_to_do;
+  care::place at;
+  if (const auto here = progress.begun.find(step.task); here != progress.begun.end()) {
+    at = here->second;
+  } else {
+    auto before = co_await find_task(step.task);
+    if (!before) co_return before.error();
+    at = *before;
+  }
+  const bool begins = begins_task(command);
+  if (!begins && at.seq == 0) co_return preparation::nothing_to_do;
+  name_task(command, at);
+  if (begins && at.seq != 0) {
+    // What was a draft then is asked for now; everything else has begun.
+    if (!command.has_request_task()) co_return preparation::nothing_to_do;
+    if (!state.tasks.find(at)) {
+      if (auto paged = co_await page_in(state, at); !paged) co_return paged.error();
+    }
+    const auto* task = state.tasks.find(at);
+    if (!task || task->status != v1::TASK_STATUS_DRAFT) co_return preparation::nothing_to_do;
+    command.mutable_request_task()->set_draft_seq(at.seq);
+  }
+  if (begins && step.own.seq() != 0 && step.own.patient_id() == state.patient_id && care::is_chat_stream(step.own.stream())) {
+    const care::place own{step.own.stream(), step.own.seq()};
+    if (!state.tasks.find(own)) {
+      if (auto paged = co_await page_in(state, own); !paged) co_return paged.error();
+    }
+    if (const auto* task = state.tasks.find(own); task && is_same_task(*task, command)) {
+      progress.passed_over.insert(step.task);
+      co_return preparation::nothing_to_do;
+    }
+  }
+  for (const auto wanted : care::references(state, command)) {
+    if (auto paged = co_await page_in(state, wanted); !paged) co_return paged.error();
+  }
+  co_return preparation::ready;
+}
+
 boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::attempt(const import_unit& unit) {
   unit_outcome outcome;
   std::map<std::string, draft> drafts;
   std::set<std::string> applied_here;
+  task_progress progress;
   auto organization = co_await record({});
   if (!organization) co_return organization.error();
   const auto now = std::chrono::floor<std::chrono::microseconds>(clock_.now());
@@ -106,8 +170,26 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     if (command.has_end_member()) command.mutable_end_member()->set_expected_roster_version(state.team.version);
     if (command.has_assign_attending()) command.mutable_assign_attending()->set_expected_roster_version(state.team.version);
 
-    const care::actor who{step.author.person_id(), step.author.role(), true};
+    care::actor who{step.author.person_id(), step.author.role(), true};
+    if (step.when == apply_when::as_far_as_allowed) {
+      auto ready = co_await prepare_task_step(step, state, command, progress);
+      if (!ready) co_return ready.error();
+      if (*ready == preparation::nothing_to_do) {
+        ++outcome.unchanged;
+        care::forget_settled(state);
+        continue;
+      }
+      if (who.chosen_role == v1::ROLE_UNSPECIFIED && !who.person_id.empty()) {
+        who.chosen_role = acting_role_in(state, accounts, who.person_id, care::task_named(command), now);
+      }
+    }
     auto decided = care::decide(state, command, who, {now, accounts});
+    if (!decided && step.when == apply_when::as_far_as_allowed) {
+      progress.passed_over.insert(step.task);
+      outcome.left_out.push_back({unit.where, step.source, decided.error().field + ": " + decided.error().message, false});
+      care::forget_settled(state);
+      continue;
+    }
     if (!decided) {
       outcome.refused = import_problem{unit.where, step.source, decided.error().field + ": " + decided.error().message, true};
       outcome.applied = outcome.unchanged = 0;
@@ -127,6 +209,11 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
       part.entries.push_back(std::move(entry));
     }
     care::forget_settled(state);
+    if (begins_task(command)) {
+      const auto& begun = part.entries.back();
+      const auto drafted = command.request_task().draft_seq();
+      progress.begun[step.task] = care::place{begun.stream(), drafted != 0 ? drafted : begun.seq()};
+    }
     if (remembered) {
       const auto& last = part.entries;
       const auto stream = last.empty() ? 0U : static_cast<store::stream_kind>(last.back().stream());
@@ -153,6 +240,10 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     for (auto& change : part.append.memberships) {
       change.member = std::any_of(kept.state.team.members.begin(), kept.state.team.members.end(),
                                   [&](const auto& m) { return m.person_id == change.person && (!m.end || now < *m.end); });
+    }
+    coordination::add_timer_changes(part.append, kept.state.timers.take_changes());
+    for (const auto& timer : part.append.set_timers) {
+      outcome.first_timer = std::min(outcome.first_timer.value_or(timer.key.due), timer.key.due);
     }
     if (kept.state.version - kept.snapshot_version >= snapshot_every_) {
       part.append.snapshot = care::to_snapshot(kept.state);

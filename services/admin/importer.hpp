@@ -31,6 +31,18 @@ class importer final : public unit_sink {
     std::uint64_t snapshot_version = 0;
   };
   struct draft;
+  /// How far the tasks of a unit have come.
+  struct task_progress {
+    std::map<std::string, care::place> begun;  ///< Where those began that this unit began.
+    std::set<std::string> passed_over;         ///< Refused, or this store's own: their further steps are not taken.
+  };
+  enum class preparation { ready, nothing_to_do };
+  /// Finds the task that the step acts on and reads what the decision needs.
+  boost::asio::awaitable<store::result<preparation>> prepare_task_step(const import_step& step, care::record_state& state,
+                                                                       v1::Command& command, task_progress& progress);
+  /// Where an earlier import began it; seq 0: none did.
+  boost::asio::awaitable<store::result<care::place>> find_task(std::string task);
+  boost::asio::awaitable<store::result<void>> page_in(care::record_state& state, care::place at);
   boost::asio::awaitable<store::result<working_record*>> record(std::string patient_id);
   boost::asio::awaitable<store::result<std::optional<unit_outcome>>> attempt(const import_unit& unit);
 

@@ -7,16 +7,19 @@
 #include <string>
 
 #include "admin/fhir_import.hpp"
+#include "care/time.hpp"
 #include "store/store.hpp"
 
 namespace careteam::admin {
 
 /// What became of a unit.
 struct unit_outcome {
-  std::optional<import_problem> refused;  ///< Nothing of the unit was applied.
-  std::uint64_t applied = 0;              ///< Steps that changed something.
-  std::uint64_t unchanged = 0;            ///< Steps that had been applied before or had nothing to change.
-  std::set<std::string> patients;         ///< Records that were touched; empty: the organisation. Not told by a server.
+  std::optional<import_problem> refused;     ///< Nothing of the unit was applied.
+  std::uint64_t applied = 0;                 ///< Steps that changed something.
+  std::uint64_t unchanged = 0;               ///< Steps that had been applied before or had nothing to change.
+  std::vector<import_problem> left_out;      ///< Steps that the domain does not allow, where the rest of the unit stands without them.
+  std::optional<care::instant> first_timer;  ///< When the first of the timers is due that were set. Not told by a server.
+  std::set<std::string> patients;            ///< Records that were touched; empty: the organisation. Not told by a server.
 };
 
 class unit_sink {

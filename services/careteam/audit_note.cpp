@@ -38,12 +38,24 @@ std::string role_name(v1::Role role) {
   return row ? std::string(row->code) : std::string();
 }
 
-bool note_reading(const runtime::config& settings, const internal::NoteAudit& note, std::string_view command) {
+namespace {
+
+boost::asio::awaitable<store::result<void>> write_all(admin::control_client& server, std::vector<internal::NoteAudit> notes) {
+  for (auto& note : notes) {
+    auto written = co_await server.note_audit(std::move(note));
+    if (!written) co_return written;
+  }
+  co_return store::result<void>{};
+}
+
+}  // namespace
+
+bool note_readings(const runtime::config& settings, const std::vector<internal::NoteAudit>& notes, std::string_view command) {
   boost::asio::io_context loop(1);
   store::result<void> written;
   try {
     admin::control_client server(loop, admin::control_path(settings.server.control_socket, settings.store.path));
-    boost::asio::co_spawn(loop, server.note_audit(note), [&](std::exception_ptr failure, store::result<void> answer) {
+    boost::asio::co_spawn(loop, write_all(server, notes), [&](std::exception_ptr failure, store::result<void> answer) {
       if (failure) std::rethrow_exception(failure);
       written = answer;
     });
@@ -57,6 +69,10 @@ bool note_reading(const runtime::config& settings, const internal::NoteAudit& no
               << '\n';
   }
   return written.has_value();
+}
+
+bool note_reading(const runtime::config& settings, const internal::NoteAudit& note, std::string_view command) {
+  return note_readings(settings, {note}, command);
 }
 
 }  // namespace careteam

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "care/record.hpp"
 #include "careteam/internal/control.pb.h"
@@ -20,6 +21,8 @@ std::string role_name(v1::Role role);
 /// Has the running server write down that somebody looks into a record, before anything is told. Without a server there is nobody who
 /// could: who may read the file is the operating system's to say and to log. False after saying why on stderr, in the name of `command`:
 /// nothing is told.
+bool note_readings(const runtime::config& settings, const std::vector<internal::NoteAudit>& notes, std::string_view command);
+/// The same for one record.
 bool note_reading(const runtime::config& settings, const internal::NoteAudit& note, std::string_view command);
 
 }  // namespace careteam

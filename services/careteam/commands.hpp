@@ -57,6 +57,14 @@ struct explain_request {
 /// `careteam explain`: one task's history in plain words, from the store's file.
 int explain(const std::filesystem::path& config_file, const explain_request& asked);
 
+struct export_request {
+  std::vector<std::string> patients;  ///< Empty: everybody's records.
+  std::filesystem::path out;          ///< Empty: standard output.
+  bool texts = false;
+};
+/// `careteam export`: the tasks of records as a FHIR R4 Bundle, from the store's file.
+int export_tasks(const std::filesystem::path& config_file, const export_request& asked);
+
 /// `careteam verify`: recomputes every hash chain of a store.
 int verify(const std::filesystem::path& config_file);
 

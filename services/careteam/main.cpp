@@ -96,6 +96,15 @@ int main(int argc, char** argv) {
   explaining->add_flag("--texts", obligation.texts, "Also what people wrote: titles and reasons, which are the patient's data");
   explaining->add_flag("--json", obligation.json, "One JSON object a line");
 
+  auto* exporting = app.add_subcommand(
+      "export", "All tasks of patients' records with their teams, as a FHIR R4 Bundle that import takes; also while the server runs");
+  with_config(exporting);
+  export_request records;
+  exporting->add_option("--patient", records.patients, "A patient's id, once or several times; default: every patient");
+  exporting->add_option("--out", records.out, "Write to this file, which only its owner may read; it must not exist");
+  exporting->add_flag("--texts", records.texts,
+                      "Also names and what people wrote, which are the patient's data; without them import refuses it");
+
   auto* rebuilding = app.add_subcommand("rebuild", "Fold every entry anew and compare what is derived from them: snapshots and indexes");
   with_config(rebuilding);
 
@@ -150,6 +159,7 @@ int main(int argc, char** argv) {
     if (*verifying) return verify(config_file);
     if (*auditing) return audit(config_file, question);
     if (*explaining) return explain(config_file, obligation);
+    if (*exporting) return export_tasks(config_file, records);
     if (*rebuilding) return rebuild(config_file);
     if (*sessions) return list_or_revoke(config_file, whose);
     if (*backing_up) return backup(config_file, copy);

@@ -120,6 +120,7 @@ asio::awaitable<void> import_into(admin::unit_sink& into, const std::vector<std:
         refused.add(std::move(*outcome->refused));
         continue;
       }
+      for (auto& problem : outcome->left_out) refused.add(std::move(problem));
       ++units;
       applied += outcome->applied;
       unchanged += outcome->unchanged;

@@ -1,0 +1,54 @@
+// One record as FHIR R4: its people, its care team and all its tasks, open and ended, with the exact status codes. Pure: entries in,
+// resources out. What `careteam import` makes of it again, and what not, tells README.md.
+#pragma once
+
+#include <boost/json.hpp>
+#include <map>
+#include <ostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "admin/obligation_history.hpp"
+#include "care/record.hpp"
+
+namespace careteam::admin {
+
+/// A record's export. Use once: take every entry, then ask for the resources.
+class fhir_export {
+ public:
+  /// `people`: the organisation's accounts, at `now`; must outlive this. Without texts neither names nor anything that people wrote is
+  /// told: an import cannot take such a file, and a count of what is overdue can.
+  fhir_export(std::string patient_id, const care::organization_state& people, told_texts texts, care::instant now);
+
+  /// The next entry of the record, of whatever stream.
+  void take(const v1::Entry& entry);
+
+  /// The resources: Patient, the people on the team and in the tasks, CareTeam, the Tasks in the order in which they began.
+  [[nodiscard]] boost::json::array resources() const;
+  [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
+
+ private:
+  const care::organization_state& people_;
+  told_texts texts_;
+  care::instant now_;
+  care::record_state record_;
+  std::map<care::place, std::vector<v1::Entry>> tasks_;  ///< Of each task the entry with which it began and those about it.
+};
+
+/// Writes the Bundle (type collection) of several records, one after the other: in memory is one record.
+class bundle_writer {
+ public:
+  /// `to` must outlive this.
+  bundle_writer(std::ostream& to, care::instant now);
+  /// The resources of the next record; a person who was written with an earlier one is not written again.
+  void add(const boost::json::array& resources);
+  /// The end of the Bundle.
+  void finish();
+
+ private:
+  std::ostream& to_;
+  std::set<std::string> written_;
+};
+
+}  // namespace careteam::admin
