@@ -44,7 +44,8 @@ struct task_policy {
   task_times routine{
       {std::chrono::days{1}, std::chrono::hours{4}, std::chrono::hours{4}}, std::chrono::hours{4}, std::nullopt, std::chrono::days{3}};
   std::chrono::microseconds confirm = std::chrono::hours{24};  ///< How long the requester may reopen (C4).
-  /// For routine tasks (G8); all others run day and night.
+  /// For routine tasks (G8); all others run day and night. Without a calendar (`business_calendar`) all time is working time: a deadline
+  /// then comes sooner than meant, never later.
   working_time business = [](instant t, std::chrono::microseconds for_) { return t + for_; };
 
   /// Unspecified is routine.

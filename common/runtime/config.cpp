@@ -399,6 +399,8 @@ std::vector<std::string> doubtful_settings(const config& settings) {
         "limits.device_commands_per_minute is above limits.commands_per_minute: it has no effect");
   doubt(limits.device_commands_at_once > limits.commands_at_once,
         "limits.device_commands_at_once is above limits.commands_at_once: it has no effect");
+  doubt(settings.calendar.hours.empty() && !settings.calendar.holidays.empty(),
+        "calendar.holidays has no effect without calendar.hours: all time is working time");
   for (const auto& origin : server.allowed_origins) {
     const std::string_view host = std::string_view(origin).substr(std::min(origin.size(), std::string_view("http://").size()));
     const bool is_local = host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]");

@@ -82,6 +82,12 @@ struct config {
     std::string name = "CareTeam";
     std::string time_zone = "UTC";
   };
+  /// Whether texts are hours and dates tells care::business_calendar.
+  struct calendar_section {
+    std::string time_zone;           ///< Empty: the organization's.
+    std::vector<std::string> hours;  ///< Empty: no calendar.
+    std::vector<std::string> holidays;
+  };
   struct limits_section {
     std::size_t stat_per_hour = 5;
     std::size_t commands_per_minute = 600;
@@ -101,6 +107,7 @@ struct config {
   redis_section redis;
   identity_section identity;
   organization_section organization;
+  calendar_section calendar;
   limits_section limits;
   log_section log;
 };

@@ -141,6 +141,17 @@ const std::array table = {
     setting{"organization", "time_zone", text_setting{CARETEAM_FIELD(organization, time_zone), known_time_zone},
             "The IANA name of the time zone in which duties begin and end.", ""},
 
+    setting{"calendar", "time_zone", text_setting{CARETEAM_FIELD(calendar, time_zone), known_time_zone},
+            "The IANA name of the time zone of hours and holidays. Default: organization.time_zone.", "\"America/New_York\""},
+    setting{
+        "calendar", "hours", list_setting{CARETEAM_FIELD(calendar, hours), some_line, "hours", "\"mon-fri 08:00-17:00\""},
+        "When routine tasks are worked on: their deadlines count days and hours of work. All others run day and night. Without hours all "
+        "time is working time, so that deadlines come sooner and never later.",
+        "[\"mon-thu 08:00-17:00\", \"fri 08:00-15:00\"]"},
+    setting{"calendar", "holidays", list_setting{CARETEAM_FIELD(calendar, holidays), some_line, "dates", "\"2026-12-25\""},
+            "Days without work. A list of some years: what has passed may be taken out, since a deadline is written down when it is set.",
+            "[\"2026-12-25\", \"2027-01-01\"]"},
+
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},
     setting{"limits", "commands_per_minute", count_setting{CARETEAM_FIELD(limits, commands_per_minute), 1, 1'000'000'000},

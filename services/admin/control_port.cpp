@@ -90,7 +90,7 @@ asio::awaitable<void> control_port::accept() {
 
 asio::awaitable<void> control_port::serve(control_socket peer, std::uint32_t user) {
   const auto& environment = hosts_.environment();
-  importer into(environment.store, environment.clock, environment.snapshot_every);
+  importer into(environment.store, environment.clock, environment.snapshot_every, *environment.tasks);
   std::uint64_t applied = 0;
   std::uint64_t units = 0;
   for (;;) {

@@ -180,10 +180,10 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
         continue;
       }
       if (who.chosen_role == v1::ROLE_UNSPECIFIED && !who.person_id.empty()) {
-        who.chosen_role = acting_role_in(state, accounts, who.person_id, care::task_named(command), now);
+        who.chosen_role = acting_role_in(state, who.person_id, care::task_named(command), {state.team, accounts, tasks_, now});
       }
     }
-    auto decided = care::decide(state, command, who, {now, accounts});
+    auto decided = care::decide(state, command, who, {.now = now, .people = accounts, .tasks = tasks_});
     if (!decided && step.when == apply_when::as_far_as_allowed) {
       progress.passed_over.insert(step.task);
       outcome.left_out.push_back({unit.where, step.source, decided.error().field + ": " + decided.error().message, false});

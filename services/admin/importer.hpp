@@ -15,9 +15,11 @@ namespace careteam::admin {
 
 class importer final : public unit_sink {
  public:
-  /// `snapshot_every`: entries between a record's snapshots, as the record hosts have it.
-  importer(store::record_store& into, const runtime::clock& clock, std::uint64_t snapshot_every)
-      : store_(into), clock_(clock), snapshot_every_(snapshot_every) {}
+  /// `snapshot_every`: entries between a record's snapshots, as the record hosts have it. `tasks`: the deadlines of tasks, as the hosts
+  /// have them; must outlive this.
+  importer(store::record_store& into, const runtime::clock& clock, std::uint64_t snapshot_every,
+           const care::task_setting& tasks = care::usual_task_setting())
+      : store_(into), clock_(clock), snapshot_every_(snapshot_every), tasks_(tasks) {}
 
   /// An error: the store cannot be written, and nothing of this unit was applied.
   boost::asio::awaitable<store::result<unit_outcome>> apply(import_unit unit) override;
@@ -49,6 +51,7 @@ class importer final : public unit_sink {
   store::record_store& store_;
   const runtime::clock& clock_;
   std::uint64_t snapshot_every_;
+  const care::task_setting& tasks_;
   std::map<std::string, working_record> records_;
 };
 

@@ -38,12 +38,10 @@ void name_task(v1::Command& command, care::place task) {
   ref->set_seq(task.seq);
 }
 
-v1::Role acting_role_in(const care::record_state& state, const care::organization_state& people, std::string_view person, care::place task,
-                        care::instant now) {
+v1::Role acting_role_in(const care::record_state& state, std::string_view person, care::place task, const care::task_world& world) {
   const care::task_state* of = state.tasks.find(task);
-  const care::task_world world{state.team, people, care::usual_task_setting(), now};
   auto first = v1::ROLE_UNSPECIFIED;
-  for (const auto* member : state.team.at(now)) {
+  for (const auto* member : state.team.at(world.t)) {
     if (member->person_id != person) continue;
     if (first == v1::ROLE_UNSPECIFIED) first = member->role;
     if (of != nullptr && care::able_as(member->role, person, task.stream, of->order, world)) return member->role;

@@ -7,6 +7,7 @@
 
 #include "admin/control_wire.hpp"
 #include "careteam/commands.hpp"
+#include "careteam/task_settings.hpp"
 #include "gateway/tls.hpp"
 #include "identity/key_store.hpp"
 #include "runtime/settings.hpp"
@@ -90,6 +91,7 @@ int check_config(const std::filesystem::path& config_file) {
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     found.add("store.path", "the folder " + folder.string() + " cannot be written by this user");
   check_control_socket(*settings, found);
+  if (const auto calendar = read_calendar(*settings); !calendar) found.add(calendar.error().setting, calendar.error().why);
   // What may be meant: told, and no reason to fail.
   for (const auto& doubt : runtime::doubtful_settings(*settings)) std::cerr << "careteam config: note: " << doubt << '\n';
   check_descriptors(*settings);

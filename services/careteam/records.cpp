@@ -15,6 +15,7 @@
 #include "admin/importer.hpp"
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
+#include "careteam/task_settings.hpp"
 #include "store/sqlite_backup.hpp"
 #include "store/sqlite_migration.hpp"
 #include "store/sqlite_store.hpp"
@@ -71,10 +72,11 @@ template <class Work>
 int with_sink(const std::filesystem::path& config_file, Work work) {
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
+  const auto tasks = task_setting_of(*settings);
   try {
     return with_store(*settings, store::when_missing::create, [&](store::record_store& into, int& code) -> asio::awaitable<void> {
       const runtime::system_clock clock;
-      admin::importer importer(into, clock, settings->store.snapshot_every);
+      admin::importer importer(into, clock, settings->store.snapshot_every, tasks);
       co_await work(importer, code);
     });
   } catch (const store::open_error& failed) {

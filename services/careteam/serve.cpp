@@ -14,6 +14,7 @@
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
+#include "careteam/task_settings.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
 #include "coordination/timers.hpp"
@@ -196,6 +197,7 @@ class server {
   server(asio::io_context& loop, const runtime::config& settings)
       : loop_(loop),
         settings_(settings),
+        tasks_(task_setting_of(settings)),
         keys_(open_keys(settings)),
         certificate_(open_certificate(settings)),
         tokens_(keys_, {settings.identity.issuer, settings.identity.audience, settings.identity.clock_skew}),
@@ -225,6 +227,7 @@ class server {
                  [this](const std::string& person) { return list_sessions(person); }) {
     people_.set_organization(hosts_.find_or_make({}));
     hosts_.set_listener(&hub_);
+    hosts_.environment().tasks = &tasks_;
     hosts_.environment().timer_set = [this](care::instant due) { timers_->set(due); };
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
     auto& certificate_failures =
@@ -380,6 +383,7 @@ class server {
 
   asio::io_context& loop_;
   const runtime::config& settings_;
+  care::task_setting tasks_;
   runtime::system_clock clock_;
   runtime::metrics_registry metrics_;
   identity::key_store keys_;

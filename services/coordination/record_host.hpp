@@ -86,6 +86,7 @@ struct host_environment {
   commit_listener* listener = nullptr;
   /// Told, after the commit, that timers were set, and when the first of them is due.
   std::function<void(care::instant)> timer_set = {};
+  const care::task_setting* tasks = &care::usual_task_setting();  ///< The deadlines of tasks. Must outlive the hosts.
 };
 
 inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".
