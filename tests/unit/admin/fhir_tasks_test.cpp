@@ -227,6 +227,30 @@ TEST_F(tasks_in_fhir, that_were_due_are_due_by_priority_and_later_ones_as_they_s
   EXPECT_EQ(tasks[1].at("restriction").at("period").at("end"), "2026-01-03T10:00:00.000Z");
 }
 
+TEST_F(tasks_in_fhir, ask_a_role_or_the_patient) {
+  one_store here;
+  const std::string nurses = R"("performerType":[{"coding":[{"system":"urn:careteam:role","code":"oncology-nurse"}]}])";
+  std::string report =
+      task("report", "ready", R"("code":{"coding":[{"system":"urn:careteam:task-kind","code":"report"}],"text":"Say how you are"})");
+  report.replace(report.find("Practitioner/nina"), 17, "Patient/rosa");
+  std::string care = task("care", "requested");
+  care.replace(care.find("Practitioner/nina"), 17, "Patient/rosa");
+  const auto outcome = here.import(json(bundle_of({task("role", "accepted", nurses), report, care})));
+  // What is no report, no reading and no appointment is not the patient's to do (I5).
+  ASSERT_EQ(outcome.left_out.size(), 1u);
+  EXPECT_EQ(outcome.left_out[0].path, "Task/care");
+  const auto tasks = here.tasks("rosa");
+  ASSERT_EQ(tasks.size(), 2u);
+  const auto& role = text_of(tasks[0], "status") == "accepted" ? tasks[0] : tasks[1];
+  const auto& patients = text_of(tasks[0], "status") == "accepted" ? tasks[1] : tasks[0];
+  EXPECT_EQ(role.at("performerType").at(0).at("coding").at(0).at("code"), "oncology-nurse");
+  EXPECT_EQ(role.at("owner").at("reference"), "Practitioner/nina");
+  EXPECT_EQ(role.at("extension").at(0).at("valueCode"), "clinical");
+  EXPECT_EQ(patients.at("owner").at("reference"), "Patient/rosa");
+  EXPECT_EQ(patients.at("extension").at(0).at("valueCode"), "shared");
+  EXPECT_EQ(patients.at("status"), "ready");
+}
+
 TEST_F(tasks_in_fhir, that_nobody_has_asked_for_are_no_tasks) {
   auto text = bundle_of({task("t", "requested")});
   text.replace(text.find(R"("intent":"order")"), 16, R"("intent":"plan")");
