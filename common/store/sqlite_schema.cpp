@@ -61,12 +61,12 @@ CREATE INDEX deliveries_about ON deliveries(record, obligation) WHERE state <= 2
 )";
 
 // A row for each of those whom an obligation concerns, in the order in which they ask for it: theirs are together, the next to be breached
-// first. Whoever moves a row says where it was, as with timers. What is counted has an index of its own, without the rest.
+// first. Whoever moves a row says where it was, as with timers. What is counted has an index of its own, which holds everything that the count looks at.
 constexpr const char* obligation_tables = R"(
 CREATE TABLE obligations(owner INTEGER NOT NULL, breach INTEGER NOT NULL, record INTEGER NOT NULL, stream INTEGER NOT NULL,
   seq INTEGER NOT NULL, parts INTEGER NOT NULL, kind INTEGER NOT NULL, priority INTEGER NOT NULL, status INTEGER NOT NULL,
   version INTEGER NOT NULL, PRIMARY KEY(owner, breach, record, stream, seq)) WITHOUT ROWID;
-CREATE INDEX obligations_open ON obligations(priority, breach) WHERE parts & 1;
+CREATE INDEX obligations_open ON obligations(priority, breach, parts) WHERE parts & 1;
 )";
 
 std::string owner_of(int file) {

@@ -226,6 +226,79 @@ async def test_after_a_kill_the_list_is_what_it_was_and_the_rows_are_what_the_en
     assert done.returncode == 1 and f"patient/pat: the obligation of entry {tasks[0][1]} of stream 2 is not what the entries say" in done.stderr, done.stderr
 
 
+async def test_a_kill_in_the_middle_of_many_commits_leaves_rows_and_entries_in_step(ward):
+    rao, nina = await Client.connect(ward, "rao"), await Client.connect(ward, "nina")
+    owed = await Watched.open(nina, limit=500)
+    first = await ask(rao, "pat", {"personId": "nina"})
+
+    async def keep_asking(client, patient):
+        for _ in range(400):
+            await ask(client, patient, {"role": "ROLE_ONCOLOGY_NURSE"}, priority="PRIORITY_ASAP")
+
+    work = [asyncio.ensure_future(keep_asking(rao, patient)) for patient in ("pat", "ben")]
+    await nina.until(lambda: len(owed.items) > 20, 20)
+    ward.kill9()
+    await asyncio.gather(*work, return_exceptions=True)
+    ward.start()
+    nina = await Client.connect(ward, "nina")
+    again = await Watched.open(nina, limit=500)
+    assert first in again.items and len(again.items) > 20
+    requested = {(patient, int(one["seq"])) for patient in ("pat", "ben") for one in nina.entries(patient, "clinical") if "taskRequested" in one}
+    assert set(again.items) == requested, "each is on the list that is in the log, and nothing else"
+    await nina.close()
+    ward.stop()
+    done = ward.rebuild()
+    assert done.returncode == 0 and "differences=0" in done.stdout, done.stdout + done.stderr
+
+
+async def test_a_store_of_an_older_program_gets_its_worklists_from_its_entries(ward):
+    rao, nina = await Client.connect(ward, "rao"), await Client.connect(ward, "nina")
+    tasks = [await ask(rao, patient, {"personId": "nina"}) for patient in ("pat", "ben")]
+    await tell(nina, tasks[0], "claimTask")
+    before = (await Watched.open(nina)).items
+    for one in (rao, nina):
+        await one.close()
+    ward.stop()
+    with sqlite3.connect(ward.store_path) as db:
+        db.executescript("DROP TABLE obligations; PRAGMA user_version = 3")
+    db.close()
+    done = ward.tool("migrate", "--config", ward.config)
+    assert done.returncode == 0 and "migrated: schema 3 to 4" in done.stdout, done.stdout + done.stderr
+    done = ward.rebuild()
+    assert done.returncode == 0 and " obligations=4 differences=0" in done.stdout, done.stdout + done.stderr
+    ward.start()
+    nina = await Client.connect(ward, "nina")
+    assert (await Watched.open(nina)).items == before
+    await nina.close()
+
+
+async def test_a_change_goes_out_with_the_entry_that_it_follows_from(ward, form):
+    rao, nina = await Client.connect(ward, "rao", form), await Client.connect(ward, "nina", form)
+    owed = await Watched.open(nina)
+    for _ in range(20):
+        task = await ask(rao, "pat", {"personId": "nina"})
+        await nina.until(lambda: task in owed.items)
+        with_entry = [frame for frame in nina.messages if any(int(one["seq"]) == task[1] and "taskRequested" in one for one in frame.get("entries", []))]
+        told = [frame for frame in nina.messages if any(Watched.key(one.get("item", {}).get("entry", {"patientId": "", "seq": 0})) == task
+                                                        for one in frame.get("worklistChanges", []))]
+        assert with_entry == told[:1], "one message: no time lies between the two"
+    for one in (rao, nina):
+        await one.close()
+
+
+async def test_a_member_who_joins_finds_what_waits_for_the_role(ward):
+    rao, adam, nina = [await Client.connect(ward, one) for one in ("rao", "adam", "nina")]
+    task = await ask(rao, "zoe", {"role": "ROLE_ONCOLOGY_NURSE"})
+    owed = await Watched.open(nina)
+    assert owed.keys == []
+    version = (await adam.roster("zoe"))["rosterVersion"]
+    assert (await adam.command("zoe", {"addMember": {"expectedRosterVersion": version, "personId": "nina", "role": "ROLE_ONCOLOGY_NURSE"}})).ok
+    await owed.becomes(task)
+    assert owed.items[task]["standing"] == "STANDING_ASKED"
+    for one in (rao, adam, nina):
+        await one.close()
+
+
 async def test_a_list_is_bounded_and_says_that_there_is_more(ward, form):
     rao, nina = await Client.connect(ward, "rao", form), await Client.connect(ward, "nina", form)
     tasks = [await ask(rao, "pat", {"personId": "nina"}, priority="PRIORITY_ASAP") for _ in range(4)]
