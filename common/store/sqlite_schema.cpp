@@ -61,7 +61,8 @@ CREATE INDEX deliveries_about ON deliveries(record, obligation) WHERE state <= 2
 )";
 
 // A row for each of those whom an obligation concerns, in the order in which they ask for it: theirs are together, the next to be breached
-// first. Whoever moves a row says where it was, as with timers. What is counted has an index of its own, which holds everything that the count looks at.
+// first. Whoever moves a row says where it was, as with timers. What is counted has an index of its own, which holds all that
+// the count looks at.
 constexpr const char* obligation_tables = R"(
 CREATE TABLE obligations(owner INTEGER NOT NULL, breach INTEGER NOT NULL, record INTEGER NOT NULL, stream INTEGER NOT NULL,
   seq INTEGER NOT NULL, parts INTEGER NOT NULL, kind INTEGER NOT NULL, priority INTEGER NOT NULL, status INTEGER NOT NULL,

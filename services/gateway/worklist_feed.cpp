@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -13,6 +14,7 @@
 namespace careteam::gateway {
 namespace {
 
+constexpr std::size_t judged_at_a_time = 500;  // Then the others' work has its turn: half a millisecond.
 constexpr auto never = std::chrono::steady_clock::time_point::max();
 
 void put_entry(v1::EntryRef& to, const std::string& patient, care::place at) {
@@ -27,6 +29,7 @@ void put_entry(v1::EntryRef& to, const std::string& patient, care::place at) {
 struct worklist_feed::candidates {
   std::map<std::string, std::set<care::place>> places;
   std::size_t left = 0;
+  std::size_t judged = 0;  ///< Since others had their turn.
   std::size_t accepted = 0;
 };
 
@@ -133,6 +136,7 @@ boost::asio::awaitable<std::size_t> worklist_feed::judge(std::shared_ptr<candida
       if (at) {
         const auto& named = asked->places[host->patient_id()];
         const auto places = named.empty() ? care::open_obligations(host->state()) : std::vector(named.begin(), named.end());
+        asked->judged += places.size();
         for (const auto where : places) {
           const auto item = self->evaluate(*whose, *at, where);
           if (item) asked->accepted += into->items.insert_or_assign({host->patient_id(), where}, *item).second ? 1 : 0;
@@ -140,6 +144,9 @@ boost::asio::awaitable<std::size_t> worklist_feed::judge(std::shared_ptr<candida
       }
       if (--asked->left == 0) done->cancel();
     });
+    if (asked->judged < judged_at_a_time) continue;
+    asked->judged = 0;
+    co_await boost::asio::post(hub_.executor(), boost::asio::use_awaitable);
   }
   if (asked->left > 0) (void)co_await done->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   co_return asked->accepted;
@@ -156,6 +163,13 @@ void worklist_feed::tell_all(verdicts& found) {
     }
   }
   meanwhile_.clear();
+  // A right may have ended since an item was found.
+  std::map<std::string, const attachment*> followed;
+  for (const auto& at : whose->attachments()) followed.emplace(at->host->patient_id(), at.get());
+  std::erase_if(found.items, [&](const auto& one) {
+    const auto at = followed.find(one.first.first);
+    return at == followed.end() || !at->second->stream(one.first.second.stream).readable;
+  });
   std::map<order_key, const care::worklist_item*> sorted;
   for (const auto& [key, item] : found.items) sorted.emplace(order_of(key.first, item), &item);
   told_once_ = true;

@@ -77,7 +77,11 @@ class Watched:
 
 
 def moment(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")[:26].rstrip("+:") + "+00:00").timestamp() if text else 0.0
+    """In seconds. The server writes no fraction, or three, six or nine digits."""
+    if not text:
+        return 0.0
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
 async def ask(client, patient, target, **more):
