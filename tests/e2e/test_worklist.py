@@ -303,6 +303,20 @@ async def test_a_member_who_joins_finds_what_waits_for_the_role(ward):
         await one.close()
 
 
+async def test_an_import_beside_the_server_keeps_the_rows_too(ward):
+    rao, nina = await Client.connect(ward, "rao"), await Client.connect(ward, "nina")
+    task = await ask(rao, "zoe", {"role": "ROLE_ONCOLOGY_NURSE"})
+    owed = await Watched.open(nina)
+    assert owed.keys == []
+    ward.import_resources(room_resources("zoe", [*NOBODY_ELSE, ("nina", "oncology-nurse")]))
+    await owed.becomes(task)
+    for one in (rao, nina):
+        await one.close()
+    ward.stop()
+    done = ward.rebuild()
+    assert done.returncode == 0 and " obligations=3 differences=0" in done.stdout, done.stdout + done.stderr
+
+
 async def test_a_list_is_bounded_and_says_that_there_is_more(ward, form):
     rao, nina = await Client.connect(ward, "rao", form), await Client.connect(ward, "nina", form)
     tasks = [await ask(rao, "pat", {"personId": "nina"}, priority="PRIORITY_ASAP") for _ in range(4)]
