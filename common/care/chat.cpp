@@ -564,18 +564,25 @@ std::uint64_t about_chat(const v1::Entry& entry) {
   }
 }
 
+std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
+                                       const organization_state* people) {
+  std::vector<obligation> result;
+  if (!message.open()) return result;
+  const auto answers = [&](const std::string& person) {
+    return person != message.author && can_answer(team, people, person, at.stream, t);
+  };
+  for (const auto& slot : message.addressees) {
+    if (message.answered(slot)) continue;
+    const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
+    result.push_back({at, slot, addressed != slot.people.end() ? *addressed : answers(team.attending) ? team.attending : message.author});
+  }
+  return result;
+}
+
 std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people) {
   std::vector<obligation> result;
   for (const auto& [at, message] : state.open_messages) {
-    if (!message.open()) continue;
-    const auto answers = [&, stream = at.stream, &author = message.author](const std::string& person) {
-      return person != author && can_answer(team, people, person, stream, t);
-    };
-    for (const auto& slot : message.addressees) {
-      if (message.answered(slot)) continue;
-      const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
-      result.push_back({at, slot, addressed != slot.people.end() ? *addressed : answers(team.attending) ? team.attending : message.author});
-    }
+    for (auto& owed : obligations_of(message, at, team, t, people)) result.push_back(std::move(owed));
   }
   return result;
 }

@@ -105,5 +105,8 @@ struct obligation {
   std::string accountable;
 };
 std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people = nullptr);
+/// Those of one message; none when nobody owes anything for it.
+std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
+                                       const organization_state* people = nullptr);
 
 }  // namespace careteam::care

@@ -70,6 +70,8 @@ class duty_directory {
   virtual ~duty_directory() = default;
   /// Nothing: there is no such duty.
   virtual std::optional<duty_view> find(std::string_view duty_id, instant t) const = 0;
+  /// The duties that this person holds, or answers for as their fallback, at that instant.
+  virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
 };
 
 /// What the organisation gives to the tasks of all records.

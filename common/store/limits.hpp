@@ -18,5 +18,6 @@ inline constexpr std::size_t max_delivery_payload_bytes = 512;
 /// Rows that one read or claim answers: bounds its memory and how long the others wait.
 inline constexpr std::size_t max_timers_at_once = 10'000;
 inline constexpr std::size_t max_deliveries_at_once = 1'000;
+inline constexpr std::size_t max_obligations_at_once = 10'000;
 
 }  // namespace careteam::store

@@ -6,6 +6,8 @@
 #include "store/chain.hpp"
 #include "store/contract.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/sqlite_reader.hpp"
+#include "store/sqlite_writer.hpp"
 
 namespace careteam::store {
 namespace {
@@ -36,7 +38,46 @@ void give_snapshots_a_digest(sqlite_connection& connection) {
 constexpr std::array steps_there_are{
     schema_step{1, "snapshots get a digest, so that a damaged one is noticed", give_snapshots_a_digest},
     schema_step{2, "tables of timers and deliveries", create_outbox_tables},
+    schema_step{3, "the table of obligations, which is made from the entries", create_obligations_table},
 };
+
+constexpr std::int64_t obligations_since = 4;
+constexpr std::size_t keys_at_once = 1000;
+constexpr std::size_t page_bytes = 1024 * 1024;
+
+void project(sqlite_connection& connection, sqlite_reader& reader, sqlite_writer& writer, const record_key& record,
+             record_projection& projection) {
+  projection.begin(record);
+  std::uint64_t version = 0;
+  for (auto page = reader.read_record(record, 0, page_bytes); !page.empty(); page = reader.read_record(record, version, page_bytes)) {
+    for (const auto& entry : page) {
+      if (!projection.take(entry)) return connection.fail_corrupt("an entry cannot be read");
+    }
+    version = page.back().version;
+  }
+  record_append rows;
+  rows.record = record;
+  rows.expected_version = version;
+  rows.put_obligations = projection.obligations();
+  if (connection.failed() || rows.put_obligations.empty()) return;
+  const auto done = writer.append({rows});
+  if (!std::holds_alternative<committed>(done)) connection.fail_corrupt("a record's version is not that of its last entry");
+}
+
+/// Inside the transaction, which the writer only adds to.
+void fill_obligations(sqlite_connection& connection, record_projection& projection) {
+  {
+    sqlite_reader reader(connection);
+    sqlite_writer writer(connection);
+    record_key after;
+    for (auto keys = reader.record_keys(after, keys_at_once); !keys.empty(); keys = reader.record_keys(after, keys_at_once)) {
+      for (const auto& key : keys) project(connection, reader, writer, key, projection);
+      if (connection.failed()) break;
+      after = keys.back();
+    }
+  }
+  sqlite3_wal_hook(connection.handle(), nullptr, nullptr);  // It was the writer's.
+}
 
 /// The steps from this version on; none that fits is an error of whoever wrote the list.
 std::span<const schema_step> steps_from(std::int64_t version, std::span<const schema_step> steps) {
@@ -53,7 +94,7 @@ std::span<const schema_step> schema_steps() {
 }
 
 migration_report migrate_sqlite(const std::string& path, const std::string& backup, const copy_progress& progress,
-                                std::span<const schema_step> steps) {
+                                record_projection& projection, std::span<const schema_step> steps) {
   require_file(path);
   const store_lock lock(path);
   rewrite_wal(path);
@@ -80,6 +121,7 @@ migration_report migrate_sqlite(const std::string& path, const std::string& back
     step.carry_out(connection);
     report.to = step.from + 1;
   }
+  if (report.from < obligations_since && report.to >= obligations_since && !connection.failed()) fill_obligations(connection, projection);
   connection.execute(("PRAGMA user_version = " + std::to_string(report.to)).c_str());
   connection.execute("COMMIT");
   throw_if_failed(connection, path);

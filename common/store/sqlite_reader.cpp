@@ -46,7 +46,8 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
                      "WHERE (t.due, t.id, t.record) > (?1, ?2, ?3) AND t.due <= ?4 ORDER BY t.due, t.id, t.record LIMIT ?5"),
       select_next_timer_(connection, "SELECT due FROM timers WHERE due > ?1 ORDER BY due LIMIT 1"),
       select_next_delivery_(connection, "SELECT next FROM deliveries WHERE state = 1 ORDER BY next LIMIT 1"),
-      select_delivery_(connection, (std::string(delivery_query) + "WHERE d.id = ?1").c_str()) {}
+      select_delivery_(connection, (std::string(delivery_query) + "WHERE d.id = ?1").c_str()),
+      obligations_(connection) {}
 
 void sqlite_reader::begin() {
   begin_.run();
@@ -315,6 +316,19 @@ std::optional<stored_delivery> sqlite_reader::find_delivery(const std::string& i
   query row(select_delivery_, std::string_view(id));
   if (!row.next()) return std::nullopt;
   return delivery_of(row);
+}
+
+std::vector<stored_obligation> sqlite_reader::obligations_of(const std::string& owner, const std::optional<stored_obligation>& after,
+                                                             std::size_t limit) {
+  return obligations_.of_owner(find_name(owner), after, after ? find_record(after->record).id : 0, limit);
+}
+
+std::vector<stored_obligation> sqlite_reader::all_obligations(const std::optional<stored_obligation>& after, std::size_t limit) {
+  return obligations_.all(after, after ? find_name(after->row.key.owner) : 0, after ? find_record(after->record).id : 0, limit);
+}
+
+std::vector<obligation_count> sqlite_reader::count_obligations(instant now) {
+  return obligations_.count(now);
 }
 
 std::vector<own_count> sqlite_reader::count_own(std::vector<own_count> counts) {

@@ -10,6 +10,7 @@
 
 #include "store/chain.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/sqlite_obligations.hpp"
 #include "store/sqlite_outbox.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/sqlite_writer.hpp"
@@ -40,6 +41,9 @@ class sqlite_reader {
   std::optional<instant> next_timer(instant later_than);
   std::optional<instant> next_delivery();
   std::optional<stored_delivery> find_delivery(const std::string& id);
+  std::vector<stored_obligation> obligations_of(const std::string& owner, const std::optional<stored_obligation>& after, std::size_t limit);
+  std::vector<stored_obligation> all_obligations(const std::optional<stored_obligation>& after, std::size_t limit);
+  std::vector<obligation_count> count_obligations(instant now);
   std::vector<own_count> count_own(std::vector<own_count> counts);
 
  private:
@@ -71,6 +75,7 @@ class sqlite_reader {
   statement select_version_, select_link_, select_entry_, select_entries_, select_about_;
   statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
   statement select_timers_, select_next_timer_, select_next_delivery_, select_delivery_;
+  obligation_reads obligations_;
 };
 
 }  // namespace careteam::store

@@ -60,6 +60,16 @@ CREATE INDEX deliveries_waiting ON deliveries(next) WHERE state = 1;
 CREATE INDEX deliveries_about ON deliveries(record, obligation) WHERE state <= 2;
 )";
 
+// A row for each of those whom an obligation concerns, in the order in which they ask for it: theirs are together, the next to be breached
+// first. Whoever moves a row says where it was, as with timers. What is counted has an index of its own, which holds all that
+// the count looks at.
+constexpr const char* obligation_tables = R"(
+CREATE TABLE obligations(owner INTEGER NOT NULL, breach INTEGER NOT NULL, record INTEGER NOT NULL, stream INTEGER NOT NULL,
+  seq INTEGER NOT NULL, parts INTEGER NOT NULL, kind INTEGER NOT NULL, priority INTEGER NOT NULL, status INTEGER NOT NULL,
+  version INTEGER NOT NULL, PRIMARY KEY(owner, breach, record, stream, seq)) WITHOUT ROWID;
+CREATE INDEX obligations_open ON obligations(priority, breach, parts) WHERE parts & 1;
+)";
+
 std::string owner_of(int file) {
   std::array<char, 32> text{};
   const auto size = pread(file, text.data(), text.size() - 1, 0);
@@ -218,10 +228,15 @@ void create_outbox_tables(sqlite_connection& connection) {
   connection.execute(outbox_tables);
 }
 
+void create_obligations_table(sqlite_connection& connection) {
+  connection.execute(obligation_tables);
+}
+
 void create_schema(sqlite_connection& connection, const std::string& path) {
   connection.execute("BEGIN IMMEDIATE");
   connection.execute(tables);
   create_outbox_tables(connection);
+  create_obligations_table(connection);
   statement(connection, "INSERT INTO meta VALUES('epoch', ?1), ('created', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))")
       .run(std::string_view(random_epoch()));
   connection.execute(("PRAGMA application_id = " + std::to_string(store_application_id)).c_str());

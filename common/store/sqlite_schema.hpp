@@ -25,7 +25,7 @@ class open_error : public std::runtime_error {
 /// "care" in the header of the file (PRAGMA application_id).
 inline constexpr std::int64_t store_application_id = 0x63617265;
 /// Grows when the tables change (PRAGMA user_version).
-inline constexpr std::int64_t store_schema_version = 3;
+inline constexpr std::int64_t store_schema_version = 4;
 /// What `careteam migrate` can start from.
 inline constexpr std::int64_t oldest_schema_version = 1;
 /// A stream has at most this many entries: seq is the lower half of a position.
@@ -82,6 +82,9 @@ void sync_folder_of(const std::string& path);
 
 /// The tables of timers and deliveries: since schema 3. Failures are the connection's.
 void create_outbox_tables(sqlite_connection& connection);
+
+/// The table of obligations: since schema 4. Failures are the connection's.
+void create_obligations_table(sqlite_connection& connection);
 
 /// Creates the tables of an empty file, in one transaction. Throws open_error.
 void create_schema(sqlite_connection& connection, const std::string& path);

@@ -604,6 +604,17 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<std::optional<instant>>> next_timer(instant later_than) override {
     return ask(core_, make_read(&sqlite_reader::next_timer, later_than));
   }
+  asio::awaitable<result<std::vector<stored_obligation>>> obligations_of(std::string owner, std::optional<stored_obligation> after,
+                                                                         std::size_t limit) override {
+    return ask(core_, make_read(&sqlite_reader::obligations_of, std::move(owner), std::move(after), limit));
+  }
+  asio::awaitable<result<std::vector<stored_obligation>>> all_obligations(std::optional<stored_obligation> after,
+                                                                          std::size_t limit) override {
+    return ask(core_, make_read(&sqlite_reader::all_obligations, std::move(after), limit));
+  }
+  asio::awaitable<result<std::vector<obligation_count>>> count_obligations(instant now) override {
+    return ask(core_, make_read(&sqlite_reader::count_obligations, now));
+  }
   asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) override {
     const std::size_t count = claim.limit;
     return ask(core_, make_write(&sqlite_writer::claim, std::move(claim), count));

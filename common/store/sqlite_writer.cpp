@@ -65,7 +65,8 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
       select_author_(connection, "SELECT first FROM authors WHERE stream = ?1 AND person = ?2"),
       count_own_(connection, "SELECT count(*) FROM positions WHERE position BETWEEN ?1 AND ?2 AND author = ?3"),
       timers_(connection),
-      deliveries_(connection) {
+      deliveries_(connection),
+      obligations_(connection) {
   last_row_ = connection.integer("SELECT max(row) FROM entries");
   sqlite3_wal_hook(
       connection.handle(),
@@ -273,6 +274,7 @@ append_result sqlite_writer::append(const std::vector<record_append>& request) {
     done.heads.push_back(append_entries(request[i], *states[i]));
     change_memberships(request[i], *states[i]);
     change_outbox(request[i], *states[i]);
+    change_obligations(request[i], *states[i]);
   }
   return done;
 }
@@ -377,6 +379,12 @@ void sqlite_writer::change_outbox(const record_append& part, record_state& state
   for (const auto& delivery : part.add_deliveries) {
     deliveries_.add(delivery, state.id, name(delivery.channel), name(delivery.recipient));
   }
+}
+
+void sqlite_writer::change_obligations(const record_append& part, record_state& state) {
+  if (!part.put_obligations.empty()) create_row(state);
+  for (const auto& key : part.drop_obligations) obligations_.drop(key, state.id, name(key.owner));
+  for (const auto& row : part.put_obligations) obligations_.put(row, state.id, name(row.key.owner));
 }
 
 // ---- the outbox

@@ -14,6 +14,7 @@
 
 #include "store/chain.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/sqlite_obligations.hpp"
 #include "store/sqlite_outbox.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/store.hpp"
@@ -114,6 +115,7 @@ class sqlite_writer {
   void note_author(std::int64_t stream, std::int64_t person, std::uint64_t seq);
   void change_memberships(const record_append& part, const record_state& state);
   void change_outbox(const record_append& part, record_state& state);
+  void change_obligations(const record_append& part, record_state& state);
 
   cursor_state stored_cursor(std::int64_t person, std::int64_t stream);
   /// Moves `state` to `to`; false when the count is left to the reader.
@@ -152,6 +154,7 @@ class sqlite_writer {
   statement select_cursor_, put_cursor_, put_received_, select_author_, count_own_;
   timer_rows timers_;
   delivery_rows deliveries_;
+  obligation_rows obligations_;
 };
 
 }  // namespace careteam::store

@@ -97,6 +97,29 @@ struct new_delivery {
   instant not_before{};  ///< The first attempt.
 };
 
+/// The time of an obligation that has no deadline: behind all others.
+inline constexpr instant no_breach = instant::max();
+
+/// Where an obligation's row is: under whom, by when it is breached, and where in its record it began.
+struct obligation_key {
+  std::string owner;  ///< A person or a duty, as the domain names it; at most 200 bytes.
+  instant breach = no_breach;
+  stream_kind stream = 0;
+  std::uint64_t seq = 0;
+  bool operator==(const obligation_key&) const = default;
+};
+
+/// Something that is owed, under one of those whom it concerns (C5, C10). Codes are the domain's: numbers, no text.
+struct obligation_row {
+  obligation_key key;
+  std::uint8_t parts = 0;  ///< How the owner stands to it, in bits. Bit 0 is in exactly one row of an obligation: that one is counted.
+  std::uint8_t kind = 0;
+  std::uint8_t priority = 0;
+  std::uint8_t status = 0;
+  std::uint64_t version = 0;
+  bool operator==(const obligation_row&) const = default;
+};
+
 /// What one record appends in one commit. Entries take versions expected_version + 1 … expected_version + entries.size().
 struct record_append {
   record_key record;
@@ -104,13 +127,15 @@ struct record_append {
   std::vector<new_entry> entries;      ///< May be empty when only the rest is to be written.
   std::vector<command_record> commands;
   std::vector<membership_change> memberships;
-  std::vector<timer_key> fired_timers;         ///< Are taken off. One that is gone, or was moved: nothing is written (stale_timers).
-  std::vector<timer_key> cancel_timers;        ///< One that is not there is nothing.
-  std::vector<timer_set> set_timers;           ///< After the others.
-  std::vector<new_delivery> add_deliveries;    ///< One whose id is known, in whatever state, is nothing.
-  std::vector<std::string> quiet_obligations;  ///< Deliveries of the record about these, added before, count as acknowledged.
-  std::optional<std::string> snapshot;         ///< The record's state after these entries.
-  std::shared_ptr<const void> keep_alive;      ///< Owns what the views point to.
+  std::vector<timer_key> fired_timers;           ///< Are taken off. One that is gone, or was moved: nothing is written (stale_timers).
+  std::vector<timer_key> cancel_timers;          ///< One that is not there is nothing.
+  std::vector<timer_set> set_timers;             ///< After the others.
+  std::vector<new_delivery> add_deliveries;      ///< One whose id is known, in whatever state, is nothing.
+  std::vector<std::string> quiet_obligations;    ///< Deliveries of the record about these, added before, count as acknowledged.
+  std::vector<obligation_key> drop_obligations;  ///< One that is not there is nothing.
+  std::vector<obligation_row> put_obligations;   ///< After the others.
+  std::optional<std::string> snapshot;           ///< The record's state after these entries.
+  std::shared_ptr<const void> keep_alive;        ///< Owns what the views point to.
 };
 
 struct stream_head {
@@ -150,6 +175,19 @@ struct stored_timer {
 struct timer_place {
   record_key record;
   timer_key key;
+};
+
+/// An obligation as it is stored.
+struct stored_obligation {
+  record_key record;
+  obligation_row row;
+};
+
+/// How much is open of one priority, over all records.
+struct obligation_count {
+  std::uint8_t priority = 0;
+  std::uint64_t open = 0;
+  std::uint64_t overdue = 0;  ///< Of them: whose deadline has passed.
 };
 
 /// How a delivery stands. Acknowledged and failed are final.
@@ -284,6 +322,19 @@ class record_store {
 
   /// When the first timer later than an instant is due.
   virtual boost::asio::awaitable<result<std::optional<instant>>> next_timer(instant later_than) = 0;
+
+  /// The obligations under one owner, in the order of (breach, the age of their record, stream, seq), behind one of them, whether it is
+  /// still there or not; at most `limit`.
+  virtual boost::asio::awaitable<result<std::vector<stored_obligation>>> obligations_of(std::string owner,
+                                                                                        std::optional<stored_obligation> after,
+                                                                                        std::size_t limit) = 0;
+
+  /// Every row of every owner, in an order of its own, behind one of them; at most `limit`. For walking over the whole store.
+  virtual boost::asio::awaitable<result<std::vector<stored_obligation>>> all_obligations(std::optional<stored_obligation> after,
+                                                                                         std::size_t limit) = 0;
+
+  /// How much is open and overdue at an instant, by priority.
+  virtual boost::asio::awaitable<result<std::vector<obligation_count>>> count_obligations(instant now) = 0;
 
   /// Claims deliveries, durably; answers them as they are then.
   virtual boost::asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) = 0;

@@ -109,6 +109,13 @@ constexpr reference_check outbox_checks[] = {
      "OR (d.worker <> 0 AND NOT EXISTS(SELECT 1 FROM names n WHERE n.id = d.worker))"},
 };
 
+constexpr reference_check obligation_checks[] = {
+    {"an obligation names no record, no entry or no owner",
+     "SELECT r.key, o.stream, o.seq FROM obligations o LEFT JOIN records r ON r.id = o.record "
+     "LEFT JOIN streams s ON s.record = o.record AND s.kind = o.stream "
+     "WHERE r.id IS NULL OR s.id IS NULL OR o.seq NOT BETWEEN 1 AND s.head OR NOT EXISTS(SELECT 1 FROM names n WHERE n.id = o.owner)"},
+};
+
 class verification {
  public:
   verification(sqlite_connection& connection, const verify_progress& progress)
@@ -130,6 +137,7 @@ class verification {
     for (const auto& check : reference_checks) check_references(check);
     if (schema_ >= 2) check_snapshots();
     if (schema_ >= 3) check_outbox();
+    if (schema_ >= 4) check_obligations();
     report_.commands = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM commands"));
     note_unreadable("commands");
     return std::move(report_);
@@ -289,6 +297,12 @@ class verification {
     report_.timers = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM timers"));
     report_.deliveries = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM deliveries"));
     note_unreadable("timers and deliveries");
+  }
+
+  void check_obligations() {
+    for (const auto& check : obligation_checks) check_references(check);
+    report_.obligations = static_cast<std::uint64_t>(connection_.integer("SELECT count(*) FROM obligations WHERE parts & 1"));
+    note_unreadable("obligations");
   }
 
   void check_references(const reference_check& check) {

@@ -27,6 +27,7 @@ struct verify_report {
   std::uint64_t commands = 0;
   std::uint64_t timers = 0;
   std::uint64_t deliveries = 0;
+  std::uint64_t obligations = 0;
   std::vector<finding> findings;
   bool stopped = false;  ///< There were more findings than are worth listing, so not everything was looked at.
   bool sound() const noexcept { return findings.empty() && !stopped; }

@@ -6,7 +6,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "admin/task_steps.hpp"
+#include "care/worklist.hpp"
 #include "coordination/digest.hpp"
+#include "coordination/obligation_rows.hpp"
 #include "coordination/record_loading.hpp"
 #include "coordination/timer_changes.hpp"
 
@@ -34,6 +36,7 @@ struct importer::draft {
   store::record_append append;
   std::vector<std::string> bytes;  ///< Owns the encoded entries until the append takes them over.
   std::vector<v1::Entry> entries;
+  care::obligation_changes obligations;
 };
 
 boost::asio::awaitable<store::result<importer::working_record*>> importer::record(std::string patient_id) {
@@ -202,6 +205,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
       part.append.expected_version = state.version;
     }
     for (auto& entry : *decided) {
+      part.obligations.before(state, entry);
       care::apply(state, entry);
       part.bytes.push_back(entry.SerializeAsString());
       if (entry.has_member_added()) part.append.memberships.push_back({entry.member_added().person_id(), true});
@@ -236,6 +240,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
           {static_cast<store::stream_kind>(entry.stream()), entry.seq(), care::about(entry), entry.author().person_id(), (*bytes)[i]});
     }
     part.append.keep_alive = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(bytes, entries);
+    (void)coordination::add_obligation_changes(part.append, part.obligations.against(kept.state));
     // Somebody whose one membership ended may have another: the index follows the roster, not the last entry.
     for (auto& change : part.append.memberships) {
       change.member = std::any_of(kept.state.team.members.begin(), kept.state.team.members.end(),

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 
+#include "coordination/obligation_rows.hpp"
 #include "coordination/record_loading.hpp"
 
 namespace careteam::admin {
@@ -12,37 +15,70 @@ namespace {
 
 constexpr std::size_t page = 1000;  // Record keys read at once.
 
-/// The timers that a record should have and has not, less those that it has and should not have: nothing when they are the same, in
-/// whatever order they come.
-struct timer_balance {
+/// The rows that should be there and are not, less those that are there and should not be: nothing when they are the same, in whatever
+/// order they come.
+struct balance {
   std::int64_t count = 0;
   std::size_t digests = 0;
-  bool operator==(const timer_balance&) const = default;
+  bool operator==(const balance&) const = default;
+  void add(std::size_t digest) {
+    ++count;
+    digests += digest;
+  }
+  void take_off(std::size_t digest) {
+    --count;
+    digests -= digest;
+  }
 };
-using timer_balances = std::unordered_map<store::record_key, timer_balance>;
+using timer_balances = std::unordered_map<store::record_key, balance>;
+/// By record, stream and seq.
+using obligation_balances = std::map<std::tuple<store::record_key, store::stream_kind, std::uint64_t>, balance>;
+
+struct balances {
+  timer_balances timers;
+  obligation_balances obligations;
+};
+
+std::size_t digest_of(const store::obligation_row& row) {
+  std::string text = row.key.owner;
+  for (const auto part : {static_cast<std::uint64_t>(row.key.breach.time_since_epoch().count()), std::uint64_t{row.parts},
+                          std::uint64_t{row.kind}, std::uint64_t{row.priority}, std::uint64_t{row.status}, row.version}) {
+    text += '\0' + std::to_string(part);
+  }
+  return std::hash<std::string>()(text);
+}
 
 std::size_t digest_of(const std::string& id, store::instant due, std::uint64_t version, const std::string& command) {
   return std::hash<std::string>()(id + '\0' + std::to_string(due.time_since_epoch().count()) + '\0' + std::to_string(version) + '\0' +
                                   command);
 }
 
-boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store& of, timer_balances& balances) {
+boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store& of, timer_balances& timers_of) {
   std::optional<store::timer_place> after;
   for (;;) {
     auto timers = co_await of.due_timers(store::instant::max(), after, page);
     if (!timers) co_return timers.error();
     if (timers->empty()) co_return store::result<void>();
     for (const auto& timer : *timers) {
-      auto& balance = balances[timer.record];
-      --balance.count;
-      balance.digests -= digest_of(timer.key.id, timer.key.due, timer.version, timer.payload);
+      timers_of[timer.record].take_off(digest_of(timer.key.id, timer.key.due, timer.version, timer.payload));
     }
     after = store::timer_place{timers->back().record, timers->back().key};
   }
 }
 
+boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store& of, obligation_balances& owed) {
+  std::optional<store::stored_obligation> after;
+  for (;;) {
+    auto rows = co_await of.all_obligations(after, page);
+    if (!rows) co_return rows.error();
+    if (rows->empty()) co_return store::result<void>();
+    for (const auto& [record, row] : *rows) owed[{record, row.key.stream, row.key.seq}].take_off(digest_of(row));
+    after = std::move(rows->back());
+  }
+}
+
 boost::asio::awaitable<store::result<void>> compare(store::record_store& of, store::record_key key, rebuild_report& report,
-                                                    timer_balances& balances) {
+                                                    balances& expected) {
   const std::string patient = care::patient_of_key(key).value_or(std::string());
   auto folded = co_await coordination::load_record(of, patient, coordination::snapshot_use::ignore);
   if (!folded) co_return folded.error();
@@ -72,39 +108,54 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
     }
   }
   for (const auto& [id, timer] : folded->state.timers.pending()) {
-    auto& balance = balances[key];
     ++report.timers;
-    ++balance.count;
-    balance.digests += digest_of(id, timer.due, timer.version, timer.command);
+    expected.timers[key].add(digest_of(id, timer.due, timer.version, timer.command));
+  }
+  for (const auto& row : coordination::stored_rows(folded->state)) {
+    ++report.obligations;
+    expected.obligations[{key, row.key.stream, row.key.seq}].add(digest_of(row));
   }
   co_return store::result<void>();
+}
+
+std::string how_many(const balance& left) {
+  if (left.count == 0) return {};
+  return " (" + std::to_string(std::abs(left.count)) + (left.count > 0 ? " missing)" : " too many)");
+}
+
+void name_differences(const balances& left, rebuild_report& report) {
+  for (const auto& [key, timers] : left.timers) {
+    if (timers != balance{}) report.differences.push_back(key + ": its timers are not what the entries say" + how_many(timers));
+  }
+  for (const auto& [where, rows] : left.obligations) {
+    if (rows == balance{}) continue;
+    const auto& [key, stream, seq] = where;
+    report.differences.push_back(key + ": the obligation of entry " + std::to_string(seq) + " of stream " + std::to_string(stream) +
+                                 " is not what the entries say" + how_many(rows));
+  }
 }
 
 }  // namespace
 
 boost::asio::awaitable<store::result<rebuild_report>> rebuild(store::record_store& of) {
   rebuild_report report;
-  timer_balances balances;
+  balances left;
   store::record_key after;
   for (;;) {
     auto keys = co_await of.record_keys(after, page);
     if (!keys) co_return keys.error();
     if (keys->empty()) break;
     for (const auto& key : *keys) {
-      auto compared = co_await compare(of, key, report, balances);
+      auto compared = co_await compare(of, key, report, left);
       if (!compared) co_return compared.error();
     }
     after = keys->back();
   }
-  auto walked = co_await take_off_stored(of, balances);
-  if (!walked) co_return walked.error();
-  for (const auto& [key, balance] : balances) {
-    if (balance == timer_balance{}) continue;
-    report.differences.push_back(key + ": its timers are not what the entries say" +
-                                 (balance.count == 0
-                                      ? std::string()
-                                      : " (" + std::to_string(std::abs(balance.count)) + (balance.count > 0 ? " missing)" : " too many)")));
-  }
+  auto timers = co_await take_off_stored(of, left.timers);
+  if (!timers) co_return timers.error();
+  auto obligations = co_await take_off_stored(of, left.obligations);
+  if (!obligations) co_return obligations.error();
+  name_differences(left, report);
   co_return report;
 }
 

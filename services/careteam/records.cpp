@@ -16,6 +16,7 @@
 #include "admin/rebuild.hpp"
 #include "careteam/commands.hpp"
 #include "careteam/task_settings.hpp"
+#include "coordination/obligation_rows.hpp"
 #include "store/sqlite_backup.hpp"
 #include "store/sqlite_migration.hpp"
 #include "store/sqlite_store.hpp"
@@ -230,8 +231,8 @@ asio::awaitable<void> rebuild_in(store::record_store& in, int& code) {
   }
   for (const auto& difference : report->differences) std::cerr << "differs: " << difference << '\n';
   std::cout << "rebuilt: records=" << report->records << " entries=" << report->entries << " snapshots=" << report->snapshots
-            << " memberships=" << report->memberships << " timers=" << report->timers << " differences=" << report->differences.size()
-            << '\n';
+            << " memberships=" << report->memberships << " timers=" << report->timers << " obligations=" << report->obligations
+            << " differences=" << report->differences.size() << '\n';
   code = report->differences.empty() ? exit_done : exit_failed;
 }
 
@@ -271,7 +272,8 @@ int report_verification(const store::verify_report& report, telling tell) {
   if (tell == telling::failures && report.sound()) return exit_done;
   std::cout << (report.sound() ? "sound" : "NOT SOUND") << ": records=" << report.records << " streams=" << report.streams
             << " entries=" << report.entries << " commands=" << report.commands << " timers=" << report.timers
-            << " deliveries=" << report.deliveries << " findings=" << report.findings.size() << '\n';
+            << " deliveries=" << report.deliveries << " obligations=" << report.obligations << " findings=" << report.findings.size()
+            << '\n';
   return report.sound() ? exit_done : exit_failed;
 }
 
@@ -365,7 +367,8 @@ int migrate(const std::filesystem::path& config_file, std::filesystem::path back
     const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     backup_to = path + ".before-schema-" + std::to_string(store::store_schema_version) + "-" + shown(now.time_since_epoch().count());
   }
-  const auto done = store::migrate_sqlite(path, backup_to.string(), show_progress<mebibyte>("MiB copied", telling::all));
+  coordination::entry_projection projection;
+  const auto done = store::migrate_sqlite(path, backup_to.string(), show_progress<mebibyte>("MiB copied", telling::all), projection);
   if (done.from == store::store_schema_version) {
     std::cout << "nothing to do: the store has schema " << done.from << '\n';
     return exit_done;

@@ -15,6 +15,7 @@
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
 #include "careteam/task_settings.hpp"
+#include "coordination/obligation_gauges.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
 #include "coordination/timers.hpp"
@@ -208,6 +209,7 @@ class server {
             loop.get_executor(), *store_, clock_,
             [this](store::stored_timer timer, coordination::timer_done done) { hosts_.fire(std::move(timer), std::move(done)); },
             coordination::timer_metrics::in(metrics_))),
+        obligations_(std::make_shared<coordination::obligation_gauges>(loop.get_executor(), *store_, clock_, metrics_)),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
                  [this](gateway::loop_socket socket) {
@@ -265,6 +267,7 @@ class server {
       if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
       people_known_ = true;
       timers_->start();
+      obligations_->start();
       clients_.start();
       log_info("serving", {{"address", settings_.server.listen.host},
                            {"port", clients_.port()},
@@ -286,10 +289,11 @@ class server {
     draining_ = true;
     clients_.stop();
     timers_->stop();
+    obligations_->stop();
     log_info("draining", {{"sessions", hub_.session_count()}});
     hub_.drain(std::chrono::seconds(5));
     asio::steady_timer pause(loop_);
-    while ((hub_.session_count() > 0 || timers_->running() || !hosts_.idle() || !hub_.cursors().idle()) &&
+    while ((hub_.session_count() > 0 || timers_->running() || obligations_->running() || !hosts_.idle() || !hub_.cursors().idle()) &&
            std::chrono::steady_clock::now() - started < settings_.server.drain) {
       pause.expires_after(drain_step);
       co_await pause.async_wait(asio::use_awaitable);
@@ -393,6 +397,7 @@ class server {
   coordination::people people_;
   coordination::record_hosts hosts_;
   std::shared_ptr<coordination::timers> timers_;
+  std::shared_ptr<coordination::obligation_gauges> obligations_;
   gateway::hub hub_;
   gateway::listener clients_;
   gateway::admin_page page_;

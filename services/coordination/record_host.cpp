@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "care/worklist.hpp"
+#include "coordination/obligation_rows.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_loading.hpp"
 #include "coordination/timer_changes.hpp"
@@ -101,6 +103,8 @@ struct record_host::batch {
   std::uint64_t expected_version = 0;
   std::size_t entry_count = 0;
   std::set<std::string> members_touched;
+  care::obligation_changes obligations;
+  std::vector<care::place> obligations_touched;
   care::instant now;
 
   void start_over(std::uint64_t version, care::instant at) {
@@ -111,6 +115,7 @@ struct record_host::batch {
     order.clear();
     audience_changes.clear();
     members_touched.clear();
+    obligations.clear();
     expected_version = version;
     entry_count = 0;
     now = at;
@@ -426,6 +431,7 @@ std::string record_host::confirmation_needed(const submission& what, care::insta
 
 void record_host::add_entries(batch& work, care::facts& entries) {
   for (const auto& entry : entries) {
+    work.obligations.before(state_, entry);
     care::apply(state_, entry);
     auto& stream = work.streams[static_cast<std::size_t>(entry.stream())];
     if (!stream) {
@@ -485,6 +491,7 @@ asio::awaitable<bool> record_host::commit(batch& work) {
   const bool snapshot = append.snapshot.has_value();
   append.keep_alive = std::make_shared<std::vector<shared_batch>>(work.order);
   add_timer_changes(append, state_.timers.take_changes());
+  work.obligations_touched = add_obligation_changes(append, work.obligations.against(state_));
   std::optional<care::instant> first_set;
   for (const auto& timer : append.set_timers) first_set = std::min(first_set.value_or(timer.key.due), timer.key.due);
   if (append.entries.empty() && append.commands.empty() && append.fired_timers.empty()) {
@@ -612,6 +619,7 @@ void record_host::finish(batch& work, const store::committed& done) {
       arm_boundary();
       environment_.listener->audience_changed(*this);
     }
+    if (!work.obligations_touched.empty()) environment_.listener->obligations_changed(*this, work.obligations_touched);
     if (!work.order.empty()) environment_.listener->committed(*this, work.order);
   }
   for (auto& entries : work.notes) {

@@ -52,6 +52,8 @@ class commit_listener {
   virtual ~commit_listener() = default;
   /// Entries that are on disk, in order, each stream's as one batch.
   virtual void committed(record_host& host, const std::vector<shared_batch>& batches) = 0;
+  /// Where something came to be owed, is owed otherwise, or no more. After `audience_changed`, where both are so.
+  virtual void obligations_changed(record_host&, const std::vector<care::place>&) {}
   /// Who may read what may have changed: the roster, a period's boundary, or an account.
   virtual void audience_changed(record_host& host) = 0;
 };

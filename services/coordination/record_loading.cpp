@@ -14,6 +14,11 @@ bool parse_entry(const store::stored_entry& stored, v1::Entry& entry) {
          static_cast<store::stream_kind>(entry.stream()) == stored.stream;
 }
 
+bool follows(const care::record_state& state, const v1::Entry& entry) {
+  return v1::Stream_IsValid(entry.stream()) && entry.patient_id() == state.patient_id &&
+         entry.seq() == state.stream(entry.stream()).head + 1;
+}
+
 boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, std::string patient_id, snapshot_use use) {
   const auto key = care::record_key(patient_id);
   auto head = co_await from.head(key);
@@ -37,8 +42,7 @@ boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_s
     if (page->empty()) co_return make_error_code(store::errc::corrupt);
     for (const auto& stored : *page) {
       if (state.version == head->version) break;  // A later commit: it will be read when its turn comes.
-      if (!parse_entry(stored, entry) || !v1::Stream_IsValid(entry.stream()) || entry.patient_id() != patient_id ||
-          entry.seq() != state.stream(entry.stream()).head + 1) {
+      if (!parse_entry(stored, entry) || !follows(state, entry)) {
         runtime::log_error("entry_not_readable", {{"record", key}, {"stream", stored.stream}, {"seq", stored.seq}});
         co_return make_error_code(store::errc::corrupt);
       }

@@ -22,6 +22,8 @@ enum class snapshot_use { allow, ignore };
 boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, std::string patient_id,
                                                                  snapshot_use use = snapshot_use::allow);
 
+/// Whether the entry is the record's next one of its stream.
+bool follows(const care::record_state& state, const v1::Entry& entry);
 /// An entry as it was stored; false when the bytes are no entry of that place.
 bool parse_entry(const store::stored_entry& stored, v1::Entry& entry);
 

@@ -15,6 +15,7 @@ using google::protobuf::FieldDescriptor;
 std::string id_of(const v1::ClientFrame& frame) {
   if (frame.has_command()) return frame.command().command_id();
   if (frame.has_fetch()) return frame.fetch().request_id();
+  if (frame.has_watch_worklist()) return frame.watch_worklist().request_id();
   return {};
 }
 

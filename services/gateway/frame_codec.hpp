@@ -56,7 +56,7 @@ class outbox {
 
  private:
   bool open_empty() const { return open_bytes_ == 0; }
-  static constexpr std::size_t field_count = 15;
+  static constexpr std::size_t field_count = 20;
   subprotocol form_;
   std::string wire_;                   // proto: the open message
   std::vector<std::string> sections_;  // JSON: the open message's fields

@@ -57,6 +57,12 @@ void hub::committed(coordination::record_host& host, const std::vector<coordinat
   }
 }
 
+void hub::obligations_changed(coordination::record_host& host, const std::vector<care::place>& places) {
+  const auto at = rooms_.find(&host);
+  if (at == rooms_.end()) return;
+  for (attachment* one : at->second.attachments) one->owner->worklists_touched(*one, places);
+}
+
 void hub::audience_changed(coordination::record_host& host) {
   if (host.patient_id().empty()) organization_changed();
   const auto at = rooms_.find(&host);
@@ -92,6 +98,15 @@ void hub::organization_changed() {
   for (session* one : revoked) {
     one->out().clear();
     one->end(v1::CLOSE_CODE_UNAUTHENTICATED);
+  }
+  // Whoever has no access answers for nothing: others do, in records where nothing was written.
+  std::size_t without_access = 0;
+  for (const auto& [person, account] : accounts.people) {
+    if (account.suspended) without_access += std::hash<std::string>()(person);
+  }
+  if (std::exchange(suspended_, without_access) == without_access) return;
+  for (const auto& [person, sessions] : by_person_) {
+    for (session* one : sessions) one->refresh_worklists();
   }
 }
 

@@ -50,6 +50,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   // From the record hosts.
   void committed(coordination::record_host& host, const std::vector<coordination::shared_batch>& batches) override;
   void audience_changed(coordination::record_host& host) override;
+  void obligations_changed(coordination::record_host& host, const std::vector<care::place>& places) override;
   // From the cursor desk.
   void cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) override;
   // From presence.
@@ -78,6 +79,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
 
   coordination::record_hosts& hosts() { return hosts_; }
   coordination::people& directory() { return hosts_.environment().directory; }
+  /// The organisation around tasks: the same by which the records decide.
+  const care::task_setting& task_setting() { return *hosts_.environment().tasks; }
   coordination::cursor_desk& cursors() { return cursor_desk_; }
   store::record_store& store() { return hosts_.environment().store; }
   const boost::asio::any_io_executor& executor() { return hosts_.environment().executor; }
@@ -128,6 +131,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   std::unordered_multimap<std::size_t, const coordination::record_host*> rooms_by_person_;
   std::unordered_map<std::string, std::vector<session*>> by_person_;
   std::size_t session_count_ = 0;
+  std::size_t suspended_ = 0;  ///< A digest of those whose account is suspended, to see whether they are others now.
   traffic_limits limits_;
   std::vector<std::weak_ptr<session>> to_flush_, flushing_;
   bool flush_posted_ = false;

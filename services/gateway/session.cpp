@@ -65,6 +65,9 @@ void session::on_message(std::string_view bytes) {
     case v1::ClientFrame::kFetch:
       on_fetch(frame.fetch());
       break;
+    case v1::ClientFrame::kWatchWorklist:
+      on_watch(std::move(*frame.mutable_watch_worklist()));
+      break;
     case v1::ClientFrame::FRAME_NOT_SET:
       break;
   }
@@ -82,6 +85,7 @@ void session::on_disconnected() {
   phase_ = phase::ended;
   transport_ = nullptr;
   room_.cancel();
+  stop_worklists();
   write_refusals();
   for (auto& at : attachments_) release(*at);
   attachments_.clear();
@@ -320,6 +324,7 @@ void session::read_when_audited(attachment& at, const std::vector<v1::Stream>& s
                   // The person may have left and joined again meanwhile: then another one is due.
                   attachment* audited = self->find_attachment(host->patient_id());
                   if (!failed && audited && audited->audit_due == due) audited->audit_due = 0;
+                  if (audited && !opening) self->reconsider_worklists(*audited);
                   if (opening) self->opened_one(failed);
                   if (self->phase_ != phase::open) return;
                   if (failed) {
@@ -437,6 +442,9 @@ void session::mark() {
 
 void session::flush() {
   marked_ = false;
+  for (const auto& list : worklists_) {
+    if (list && phase_ == phase::open) list->flush();
+  }
   if (transport_) transport_->output_ready();
 }
 
@@ -613,8 +621,15 @@ void session::reconsider(attachment& at) {
   if (readable.empty()) {
     audit_closed(at, std::move(ended));
     hub_.part(at);
+    const auto left = at.host;
     std::erase_if(attachments_, [&](const auto& one) { return one.get() == &at; });
-  } else if (lost) {
+    for (const auto& list : worklists_) {
+      if (list) list->lost(left->patient_id());
+    }
+    return;
+  }
+  reconsider_worklists(at);
+  if (lost) {
     read_when_audited(at, readable, std::move(ended));
   } else if (!gained.empty()) {
     read_when_audited(at, gained, {});

@@ -13,6 +13,7 @@
 
 #include "coordination/record_hosts.hpp"
 #include "gateway/frame_codec.hpp"
+#include "gateway/worklist_feed.hpp"
 #include "identity/token.hpp"
 
 namespace careteam::gateway {
@@ -116,6 +117,13 @@ class session : public std::enable_shared_from_this<session> {
   /// The person joined a record that this session does not follow yet. Runs where the record is settled.
   void follow(const std::shared_ptr<coordination::record_host>& host);
   void end(v1::CloseCode code);
+  /// Obligations of a record changed. Inside a commit_listener's call.
+  void worklists_touched(const attachment& at, const std::vector<care::place>& places);
+  /// Everything on the worklists may have changed: accounts, duties.
+  void refresh_worklists();
+  /// Something is owed to the device: it is written once per turn of the event loop.
+  void mark();
+  void refuse(const std::string& id, care::refusal why);
   /// Adds a field of ServerFrame.
   void send(int field, const google::protobuf::Message& value);
   std::vector<std::unique_ptr<attachment>>& attachments() { return attachments_; }
@@ -147,7 +155,6 @@ class session : public std::enable_shared_from_this<session> {
   void add_closed(care::facts& to, attachment& at);
   void audit_closed(attachment& at, care::facts ended);
   void write_refusals();
-  void mark();
 
   void on_command(v1::Command command);
   void answer(const coordination::submission& what, coordination::command_answer answer);
@@ -156,7 +163,9 @@ class session : public std::enable_shared_from_this<session> {
   void on_fetch(const v1::FetchEntries& fetch);
   boost::asio::awaitable<void> fetch(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host,
                                      v1::FetchEntries asked);
-  void refuse(const std::string& id, care::refusal why);
+  void on_watch(v1::WatchWorklist asked);
+  void reconsider_worklists(const attachment& at);
+  void stop_worklists();
   void audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code);
 
   void start_catch_up();
@@ -194,6 +203,7 @@ class session : public std::enable_shared_from_this<session> {
   bool catching_up_ = false;
   std::uint64_t audits_ = 0;
   bool marked_ = false;
+  std::array<std::shared_ptr<worklist_feed>, v1::WatchWorklist::What_ARRAYSIZE> worklists_;
   boost::asio::steady_timer room_;
   struct refused_access {
     std::uint32_t unwritten = 0;

@@ -205,6 +205,61 @@ boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<ses
   send(v1::ServerFrame::kFetchedFieldNumber, fetched);
 }
 
+// --- worklists ---
+
+void session::on_watch(v1::WatchWorklist asked) {
+  if (asked.request_id().size() > 64) {
+    refuse({}, care::refuse(care::code::invalid_argument, "watchWorklist.requestId", "is longer than 64 bytes"));
+    return;
+  }
+  if (asked.what() == v1::WatchWorklist::WHAT_UNSPECIFIED || !v1::WatchWorklist::What_IsValid(asked.what())) {
+    refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "watchWorklist.what", "must be set"));
+    return;
+  }
+  if (asked.limit() > max_worklist_items) {
+    refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "watchWorklist.limit", "must be at most 500"));
+    return;
+  }
+  auto& list = worklists_[static_cast<std::size_t>(asked.what())];
+  const auto wait = hub_.limits().command_wait(person_, device_);
+  if (phase_ != phase::open || wait.count() > 0 || (list && list->reading())) {
+    auto why = care::refuse(care::code::resource_exhausted, "watchWorklist", "is being read, or asked for too often; try again");
+    why.retry_after_ms = std::max<std::uint32_t>(200, static_cast<std::uint32_t>(wait.count()));
+    refuse(asked.request_id(), std::move(why));
+    return;
+  }
+  if (list) list->stop();
+  list.reset();
+  if (asked.limit() == 0) return;
+  list = std::make_shared<worklist_feed>(hub_, weak_from_this(), std::move(asked));
+  list->refresh();
+}
+
+void session::worklists_touched(const attachment& at, const std::vector<care::place>& places) {
+  for (const auto& list : worklists_) {
+    if (list) list->touched(at, places);
+  }
+}
+
+void session::reconsider_worklists(const attachment& at) {
+  for (const auto& list : worklists_) {
+    if (list) list->reconsider(at);
+  }
+}
+
+void session::refresh_worklists() {
+  for (const auto& list : worklists_) {
+    if (list) list->refresh();
+  }
+}
+
+void session::stop_worklists() {
+  for (auto& list : worklists_) {
+    if (list) list->stop();
+    list.reset();
+  }
+}
+
 // --- audit of refusals ---
 
 void session::audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code) {

@@ -10,7 +10,7 @@ def older():
     """A stopped server with the demo team, whose store has the schema of an older program."""
     with Server(demo=True) as server:
         with sqlite3.connect(server.store_path) as db:
-            for table in ("timers", "deliveries"):
+            for table in ("timers", "deliveries", "obligations"):
                 db.execute(f"DROP TABLE {table}")
             db.execute("ALTER TABLE snapshots DROP COLUMN digest")
             db.execute("PRAGMA user_version = 1")
@@ -35,7 +35,7 @@ def test_every_command_refuses_an_older_store_with_the_command_to_run(older):
 
 def test_migrate_backs_up_and_verifies_and_the_server_serves(older):
     done = older.tool("migrate", "--config", older.config)
-    assert done.returncode == 0 and "migrated: schema 1 to 3" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "migrated: schema 1 to 4" in done.stdout, done.stdout + done.stderr
     assert done.stdout.count("sound: ") == 2, "the backup and the store"
     assert len(backups_of(older)) == 1
     again = older.tool("migrate", "--config", older.config)
@@ -54,7 +54,7 @@ def test_a_newer_store_is_refused_by_migrate_too(older):
     db.close()
     for command in ("serve", "verify", "migrate"):
         done = older.tool(command, "--config", older.config)
-        assert done.returncode == 1 and "has schema 7, this program needs 3: use the newer program" in done.stderr
+        assert done.returncode == 1 and "has schema 7, this program needs 4: use the newer program" in done.stderr
 
 
 def test_an_older_backup_is_restored_as_it_is(older):

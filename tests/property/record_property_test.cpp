@@ -3,6 +3,7 @@
 #include <iostream>
 #include <set>
 
+#include "care/worklist.hpp"
 #include "property/command_generator.hpp"
 #include "property/task_book.hpp"
 
@@ -90,7 +91,7 @@ class record_property : public ::testing::Test {
       if (generate.random().percent(1)) generate.change_duties(duties);
       const auto tried = due_timer(ward, generate).value_or(generate.any(ward));
       check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book, tasks);
-      if (step % 100 == 99) check_people(ward);
+      if (step % 100 == 99) check_people(ward), check_worklists(ward);
       if (HasFailure()) {
         ADD_FAILURE() << "at step " << step << "; replay: CARETEAM_SEED=" << seed << " CARETEAM_STEPS=" << steps
                       << " property_care --gtest_filter=record_property.*\n"
@@ -99,6 +100,7 @@ class record_property : public ::testing::Test {
       }
     }
     check_rebuilt(ward, *midway);
+    check_rows(ward);
     most_open_ = std::max(most_open_, tasks.most_open());
     successors_ += tasks.successors();
   }
@@ -242,6 +244,47 @@ class record_property : public ::testing::Test {
     }
     EXPECT_EQ(owed, book.owed()) << "an obligation was lost or doubled";
     most_owed_ = std::max(most_owed_, owed.size());
+  }
+
+  /// Whoever owes something, or asked for it, finds it by the index; the attending and the safety person look at the record itself.
+  static void check_worklists(const rosas_record& ward) {
+    const auto& state = ward.record.state();
+    for (const auto at : open_obligations(state)) {
+      std::map<std::string, std::uint8_t> listed;
+      for (const auto& row : obligation_rows(state, at)) listed[row.owner] = row.parts;
+      EXPECT_EQ(std::count_if(listed.begin(), listed.end(), [](const auto& one) { return (one.second & row_part::answers) != 0; }), 1);
+      for (const auto& id : command_generator::cast()) {
+        const worklist_view view{id, ward.people.state().organization, ward.setting, ward.now};
+        const auto keys = owner_keys(id, ward.setting, ward.now);
+        const bool found = std::any_of(keys.begin(), keys.end(), [&](const auto& key) { return listed.contains(key); });
+        const bool readable = may_read(ward.team(), id, at.stream, ward.now);
+        if (const auto owed = owed_by(state, at, view)) {
+          EXPECT_TRUE(found || answers_for_the_rest(state, id, ward.setting)) << id << " would not find what they owe";
+          EXPECT_TRUE(readable) << id;
+        }
+        if (asked_by(state, at, view)) {
+          EXPECT_TRUE(listed[person_key(id)] & row_part::requested) << id;
+          EXPECT_TRUE(readable) << id;
+        }
+      }
+    }
+  }
+
+  /// The changes of each entry, one after the other, lead to the rows of the state.
+  static void check_rows(const rosas_record& ward) {
+    record_state state("rosa");
+    std::map<std::pair<std::string, place>, obligation_row> rows;
+    for (const auto& entry : ward.record.log()) {
+      obligation_changes changes;
+      changes.before(state, entry);
+      apply(state, entry);
+      const auto changed = changes.against(state);
+      for (const auto& row : changed.gone) EXPECT_EQ(rows.erase({row.owner, row.at}), 1U);
+      for (const auto& row : changed.now) EXPECT_TRUE(rows.emplace(std::pair(row.owner, row.at), row).second);
+    }
+    std::map<std::pair<std::string, place>, obligation_row> expected;
+    for (const auto& row : obligation_rows(state)) expected.emplace(std::pair(row.owner, row.at), row);
+    EXPECT_EQ(rows, expected);
   }
 
   static void check_people(const rosas_record& ward) {

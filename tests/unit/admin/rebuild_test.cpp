@@ -1,4 +1,4 @@
-// `careteam rebuild` compares what is derived with what the entries say: here the timers.
+// `careteam rebuild` compares what is derived with what the entries say: here timers and obligations.
 #include "admin/rebuild.hpp"
 
 #include <gmock/gmock.h>
@@ -6,6 +6,7 @@
 
 #include "../store/fixture.hpp"
 #include "care/record.hpp"
+#include "coordination/obligation_rows.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace careteam::admin {
@@ -49,6 +50,51 @@ TEST_F(rebuilding, finds_timers_that_no_entry_has_set) {
   EXPECT_THAT(differences(), ElementsAre("patient/rosa: its timers are not what the entries say (2 too many)"));
   ASSERT_TRUE(loop_.run(store_->append(request("patient/rosa", 1).cancels("a", 5).cancels("b", 6))));
   EXPECT_THAT(differences(), IsEmpty());
+}
+
+TEST_F(rebuilding, names_an_obligation_that_was_tampered_with) {
+  v1::Entry asked;
+  asked.set_patient_id("rosa");
+  asked.set_stream(v1::STREAM_CLINICAL);
+  asked.set_seq(1);
+  asked.mutable_author()->set_person_id("omar");
+  asked.mutable_task_requested()->set_requester_person_id("omar");
+  auto& order = *asked.mutable_task_requested()->mutable_order();
+  order.set_kind(v1::TASK_KIND_CARE);
+  order.set_priority(v1::PRIORITY_STAT);
+  order.mutable_target()->set_person_id("nina");
+  care::record_state state("rosa");
+  v1::Entry opened;
+  opened.set_patient_id("rosa");
+  opened.set_stream(v1::STREAM_SHARED);
+  opened.set_seq(1);
+  opened.mutable_record_opened();
+  care::apply(state, opened);
+  care::apply(state, asked);
+  auto append = request("patient/rosa", 1).entry(v1::STREAM_CLINICAL, 1, asked.SerializeAsString(), "omar").part();
+  append.put_obligations = coordination::stored_rows(state);
+  ASSERT_EQ(append.put_obligations.size(), 2u) << "nina's and omar's";
+  for (const auto& [id, timer] : state.timers.pending()) append.set_timers.push_back({{id, timer.due}, {}, timer.version, timer.command});
+  ASSERT_TRUE(loop_.run(store_->append({append})));
+  EXPECT_THAT(differences(), IsEmpty());
+
+  auto forged = append.put_obligations.front();
+  store::record_append tamper;
+  tamper.record = "patient/rosa";
+  tamper.expected_version = 2;
+  forged.priority = v1::PRIORITY_ROUTINE;
+  tamper.put_obligations = {forged};
+  ASSERT_TRUE(loop_.run(store_->append({tamper})));
+  EXPECT_THAT(differences(), ElementsAre("patient/rosa: the obligation of entry 1 of stream 2 is not what the entries say"));
+  tamper.put_obligations.clear();
+  tamper.drop_obligations = {forged.key};
+  ASSERT_TRUE(loop_.run(store_->append({tamper})));
+  EXPECT_THAT(differences(), ElementsAre("patient/rosa: the obligation of entry 1 of stream 2 is not what the entries say (1 missing)"));
+  tamper.drop_obligations.clear();
+  tamper.put_obligations = {append.put_obligations.front(), forged};
+  tamper.put_obligations.back().key.owner = "person/mallory";
+  ASSERT_TRUE(loop_.run(store_->append({tamper})));
+  EXPECT_THAT(differences(), ElementsAre("patient/rosa: the obligation of entry 1 of stream 2 is not what the entries say (1 too many)"));
 }
 
 TEST_F(rebuilding, finds_timers_of_records_without_entries) {

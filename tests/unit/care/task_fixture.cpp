@@ -257,6 +257,14 @@ std::optional<duty_view> clinic_duties::find(std::string_view duty_id, instant) 
   return duty == held.end() ? std::nullopt : std::optional(duty->second);
 }
 
+std::vector<std::string> clinic_duties::answered_by(std::string_view person, instant) const {
+  std::vector<std::string> result;
+  for (const auto& [id, duty] : held) {
+    if (duty.holder == person || duty.fallback == person) result.push_back(id);
+  }
+  return result;
+}
+
 task_ward::task_ward() {
   ward.usual_team();
   ward.join("tom", v1::ROLE_ONCOLOGY_NURSE);

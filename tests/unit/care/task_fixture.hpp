@@ -64,6 +64,7 @@ v1::TaskStatus task_status(std::string_view code);
 class clinic_duties : public duty_directory {
  public:
   std::optional<duty_view> find(std::string_view duty_id, instant t) const override;
+  std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::map<std::string, duty_view, std::less<>> held;
 };
 

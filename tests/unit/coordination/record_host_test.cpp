@@ -35,9 +35,13 @@ class listening : public commit_listener {
     }
   }
   void audience_changed(record_host&) override { ++audience_changes; }
+  void obligations_changed(record_host&, const std::vector<care::place>& places) override {
+    obligations.insert(obligations.end(), places.begin(), places.end());
+  }
 
   std::map<v1::Stream, std::uint64_t> heads;
   std::map<v1::Stream, std::vector<std::string>> heard;
+  std::vector<care::place> obligations;
   int audience_changes = 0;
 };
 
@@ -406,6 +410,39 @@ TEST_F(record_host_on_a_store, a_deadline_that_has_passed_comes_before_what_is_a
   ASSERT_THAT(answers_, SizeIs(1));
   EXPECT_FALSE(answers_[0].good) << "the membership ended before";
   EXPECT_EQ(roster_version(), version + 1);
+}
+
+TEST_F(record_host_on_a_store, what_is_owed_is_in_the_store_with_its_entry_and_the_listener_hears_where) {
+  v1::Command asking;
+  asking.set_patient_id("pat");
+  asking.mutable_request_task()->set_stream(v1::STREAM_CLINICAL);
+  auto& order = *asking.mutable_request_task()->mutable_order();
+  order.set_kind(v1::TASK_KIND_CARE);
+  order.set_title("Call her back");
+  order.mutable_target()->set_person_id("rao");
+  submit(*one_, asking, nurse("nina"));
+  run();
+  good();
+  const auto rows = [&](const char* owner) { return loop_.run(store_->obligations_of(owner, std::nullopt, 10)).value(); };
+  ASSERT_THAT(rows("person/rao"), SizeIs(1));
+  ASSERT_THAT(rows("person/nina"), SizeIs(1)) << "who asked";
+  const care::place task{v1::STREAM_CLINICAL, rows("person/rao")[0].row.key.seq};
+  EXPECT_THAT(one_->listener.obligations, testing::ElementsAre(task));
+  EXPECT_EQ(rows("person/rao")[0].row.version, 1u);
+
+  v1::Command accepting;
+  accepting.set_patient_id("pat");
+  accepting.mutable_accept_task()->mutable_task()->set_stream(task.stream);
+  accepting.mutable_accept_task()->mutable_task()->set_seq(task.seq);
+  other_->host("pat").refresh();
+  run();
+  answers_.clear();
+  submit(*other_, accepting, nurse("rao"));
+  run();
+  good();
+  ASSERT_THAT(rows("person/rao"), SizeIs(1)) << "moved, not doubled";
+  EXPECT_EQ(rows("person/rao")[0].row.version, 2u);
+  EXPECT_EQ(rows("person/rao")[0].row.status, v1::TASK_STATUS_ACCEPTED);
 }
 
 TEST_F(record_host_on_a_store, a_timer_of_no_record_is_not_fired) {

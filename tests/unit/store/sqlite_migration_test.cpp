@@ -14,6 +14,32 @@ namespace {
 using testing::HasSubstr;
 constexpr stream_kind shared = 1;
 
+/// Ten entries of a record are one obligation of the person who counts them.
+class counting_projection : public record_projection {
+ public:
+  void begin(const record_key& record) override {
+    record_ = record;
+    seen_ = 0;
+  }
+  bool take(const stored_entry& entry) override {
+    if (entry.version != seen_ + 1) return false;
+    ++seen_;
+    return entry.bytes != unreadable;
+  }
+  std::vector<obligation_row> obligations() override {
+    std::vector<obligation_row> rows;
+    for (std::uint64_t seq = 10; seq <= seen_; seq += 10) {
+      rows.push_back({{"person/" + record_, request::at(static_cast<std::int64_t>(100 - seq)), shared, seq}, 1, 1, 2, 3, seq});
+    }
+    return rows;
+  }
+  std::string unreadable = "none";
+
+ private:
+  record_key record_;
+  std::uint64_t seen_ = 0;
+};
+
 class migration : public testing::Test {
  protected:
   migration() {
@@ -32,7 +58,11 @@ class migration : public testing::Test {
     make_schema_2();
     tamper(path_, "ALTER TABLE snapshots DROP COLUMN digest; PRAGMA user_version = 1");
   }
-  void make_schema_2() { tamper(path_, "DROP TABLE timers; DROP TABLE deliveries; PRAGMA user_version = 2"); }
+  void make_schema_2() {
+    make_schema_3();
+    tamper(path_, "DROP TABLE timers; DROP TABLE deliveries; PRAGMA user_version = 2");
+  }
+  void make_schema_3() { tamper(path_, "DROP TABLE obligations; PRAGMA user_version = 3"); }
 
   std::optional<open_failure> failure_to_open() {
     try {
@@ -48,7 +78,9 @@ class migration : public testing::Test {
     std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  migration_report migrate(std::span<const schema_step> steps = schema_steps()) { return migrate_sqlite(path_, backup_, progress, steps); }
+  migration_report migrate(std::span<const schema_step> steps = schema_steps()) {
+    return migrate_sqlite(path_, backup_, progress, projection_, steps);
+  }
   static void progress(std::uint64_t, std::uint64_t) {}
 
   scratch_folder folder_;
@@ -56,13 +88,14 @@ class migration : public testing::Test {
   std::string backup_ = folder_.file("backup.db");
   event_loop loop_;
   std::string message_, epoch_;
+  counting_projection projection_;
 };
 
 TEST_F(migration, an_older_store_is_refused_and_left_alone) {
   make_schema_1();
   const auto before = bytes_of(path_);
   EXPECT_EQ(failure_to_open(), open_failure::older_schema);
-  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 3"));
+  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 4"));
   EXPECT_THROW(verify_sqlite(path_, {}), open_error);
   EXPECT_THROW(back_up_sqlite(path_, backup_, progress), open_error);
   EXPECT_EQ(bytes_of(path_), before);
@@ -101,6 +134,28 @@ TEST_F(migration, a_store_without_timers_gets_their_tables) {
   EXPECT_TRUE(loop_.run(store->find_delivery("letter")).value());
   loop_.run(store->close());
   EXPECT_TRUE(verify_sqlite(path_, {}).sound());
+}
+
+TEST_F(migration, a_store_without_obligations_gets_them_from_its_entries) {
+  make_schema_3();
+  const auto report = migrate();
+  EXPECT_EQ(report.from, 3);
+  EXPECT_EQ(report.to, store_schema_version);
+  EXPECT_TRUE(report.after.sound());
+  EXPECT_EQ(report.after.obligations, 3u);
+  auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+  const auto rows = loop_.run(store->obligations_of("person/patient/rosa", std::nullopt, 10)).value();
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows.front().row.key.seq, 30u) << "the first to be breached";
+  loop_.run(store->close());
+}
+
+TEST_F(migration, entries_that_cannot_be_read_change_nothing) {
+  make_schema_3();
+  projection_.unreadable = "entry 17";
+  EXPECT_THROW(migrate(), open_error);
+  EXPECT_EQ(failure_to_open(), open_failure::older_schema);
+  EXPECT_TRUE(verify_sqlite(path_, {}, accepted_schema::older_too).sound());
 }
 
 TEST_F(migration, a_current_store_is_not_touched) {
