@@ -97,10 +97,8 @@ class connection final : public transport, public beating, public std::enable_sh
       return;
     }
     if (!session_->out().take(current_)) {
-      if (current_.capacity() > kept_buffer_bytes || (!began_ && session_->opened())) {
-        began_ = session_->opened();  // Welcome was larger than what follows; many connect at once, and are quiet for long.
-        give_back_memory();
-      }
+      give_back_welcome();
+      if (current_.capacity() > kept_buffer_bytes) give_back_memory();
       if (close_code_ && !std::exchange(close_sent_, true)) send_close();
       return;
     }
@@ -113,7 +111,11 @@ class connection final : public transport, public beating, public std::enable_sh
       self->session_->on_written();
       // What is still being gathered goes out when the hub says so, not because there happens to be room.
       const bool asked = std::exchange(self->asked_meanwhile_, false);
-      if (asked || self->close_code_) self->output_ready();
+      if (asked || self->close_code_) {
+        self->output_ready();
+      } else {
+        self->give_back_welcome();
+      }
     });
   }
 
@@ -193,6 +195,14 @@ class connection final : public transport, public beating, public std::enable_sh
     if (writing_) return;
     std::string().swap(current_);
     session_->out().give_back_memory();
+  }
+
+  /// Welcome was larger than what follows. At once, because many connect together: kept until the first beat, it would lie between what
+  /// stays, and the allocator could give nothing of it back.
+  void give_back_welcome() {
+    if (began_ || !session_->opened()) return;
+    began_ = true;
+    give_back_memory();
   }
 
   void send_close() {
