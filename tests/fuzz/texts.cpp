@@ -48,6 +48,12 @@ void check_address(std::string_view text) {
   }
 }
 
+std::size_t longest_run_of_digits(std::string_view text) {
+  std::size_t longest = 0, run = 0;
+  for (const char c : text) longest = std::max(longest, run = c >= '0' && c <= '9' ? run + 1 : 0);
+  return longest;
+}
+
 void check_names(std::string_view text) {
   boost::system::error_code failed;
   boost::json::parse_options options;
@@ -56,7 +62,8 @@ void check_names(std::string_view text) {
   const auto verdict = gateway::check_json_keys(text);
   // A name that is refused ends the reading, and what follows may be anything.
   if (verdict == gateway::json_verdict::good) require(!failed, "what is good is JSON");
-  const bool huge = text.find_first_of("eE") != std::string_view::npos;  // 0e999 is JSON, and no number that we take.
+  // 0e999 is JSON, and no number that we take; so are 400 digits.
+  const bool huge = text.find_first_of("eE") != std::string_view::npos || longest_run_of_digits(text) > 300;
   if (verdict == gateway::json_verdict::not_json) require(failed || huge, "what is no JSON is none for another reader");
 }
 
