@@ -28,7 +28,7 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto abandon_after = std::chrono::seconds(5);   // A peer that does not even take the close frame.
 constexpr std::size_t least_read_bytes = 128;             // What waits for a message: enough for most of those who only read, …
 constexpr std::size_t usual_read_bytes = 512;             // … and of those who write.
-constexpr std::size_t kept_buffer_bytes = 16 * 1024;      // Of what is written: larger buffers are given back.
+constexpr std::size_t kept_buffer_bytes = 1024;           // Of what is written: larger buffers are given back when nothing waits.
 constexpr std::size_t least_reads_for_a_message = 1'000;  // However it is cut into frames and segments.
 constexpr std::size_t least_bytes_in_a_read = 256;        // Of a large message, on average.
 
@@ -79,7 +79,7 @@ class connection final : public transport, public beating, public std::enable_sh
   // Asked after the first beat in which nothing came, given up after the second.
   bool on_beat() override {
     const bool heard = std::exchange(reads_at_beat_, stream_.next_layer().reads()) != stream_.next_layer().reads();
-    silent_beats_ = heard ? 0 : silent_beats_ + 1;
+    silent_beats_ = heard ? 0 : static_cast<std::uint8_t>(silent_beats_ + 1);
     if (silent_beats_ == 0) return true;
     give_back_memory();
     if (silent_beats_ > 1) {
@@ -97,8 +97,7 @@ class connection final : public transport, public beating, public std::enable_sh
       return;
     }
     if (!session_->out().take(current_)) {
-      give_back_welcome();
-      if (current_.capacity() > kept_buffer_bytes) give_back_memory();
+      keep_little_memory();
       if (close_code_ && !std::exchange(close_sent_, true)) send_close();
       return;
     }
@@ -114,7 +113,7 @@ class connection final : public transport, public beating, public std::enable_sh
       if (asked || self->close_code_) {
         self->output_ready();
       } else {
-        self->give_back_welcome();
+        self->keep_little_memory();
       }
     });
   }
@@ -155,7 +154,7 @@ class connection final : public transport, public beating, public std::enable_sh
     if (stream_.is_message_done()) {
       stream_.next_layer().message_complete();
       if (!closing_) on_message({static_cast<const char*>(buffer_.data().data()), buffer_.size()});
-      few_bytes_expected_ = !began_ || buffer_.size() <= least_read_bytes;  // Hello is large, and comes once.
+      few_bytes_expected_ = !session_->opened() || buffer_.size() <= least_read_bytes;  // Hello is large, and comes once.
       buffer_.clear();
       if (buffer_.capacity() > (few_bytes_expected_ ? least_read_bytes : usual_read_bytes)) buffer_.shrink_to_fit();
       if (const auto rest = session_->take_rest(); rest.count() > 0) {
@@ -197,12 +196,10 @@ class connection final : public transport, public beating, public std::enable_sh
     session_->out().give_back_memory();
   }
 
-  /// Welcome was larger than what follows. At once, because many connect together: kept until the first beat, it would lie between what
-  /// stays, and the allocator could give nothing of it back.
-  void give_back_welcome() {
-    if (began_ || !session_->opened()) return;
-    began_ = true;
-    give_back_memory();
+  /// Many connect together: what their Welcomes took, kept until the first beat, would lie between what stays, and the allocator could
+  /// give nothing of it back.
+  void keep_little_memory() {
+    if (current_.capacity() > kept_buffer_bytes) give_back_memory();
   }
 
   void send_close() {
@@ -232,14 +229,13 @@ class connection final : public transport, public beating, public std::enable_sh
   std::string current_;        ///< The message that is being written.
   runtime::token_bucket control_frames_;
   std::uint32_t reads_at_beat_ = 0;
-  std::uint32_t silent_beats_ = 0;
   std::optional<std::uint16_t> close_code_;
+  std::uint8_t silent_beats_ = 0;
   bool close_sent_ = false;
   bool writing_ = false;
   bool asked_meanwhile_ = false;  ///< While writing: something may go out as soon as there is room.
   bool closing_ = false;
   bool gone_ = false;
-  bool began_ = false;  ///< Welcome was written.
   bool few_bytes_expected_ = false;
   bool expects_text_ = false;
 };
