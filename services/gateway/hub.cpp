@@ -42,6 +42,7 @@ hub::hub(coordination::record_hosts& hosts, const identity::token_verifier& toke
       metrics_(metrics),
       server_id_(runtime::uuid_text(runtime::generate_uuid7(hosts.environment().clock.now()))),
       cursor_desk_(hosts.environment().executor, hosts.environment().store, *this),
+      pages_(hosts.environment().store, hosts.environment().executor),
       limits_(settings),
       deadline_timer_(hosts.environment().executor),
       beats_(hosts.environment().executor, settings.server.idle_timeout / 3),

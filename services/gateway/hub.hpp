@@ -12,6 +12,7 @@
 #include "coordination/cursor_desk.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
+#include "gateway/catch_up_pages.hpp"
 #include "gateway/heartbeats.hpp"
 #include "gateway/limits.hpp"
 #include "gateway/session.hpp"
@@ -82,6 +83,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   /// The organisation around tasks: the same by which the records decide.
   const care::task_setting& task_setting() { return *hosts_.environment().tasks; }
   coordination::cursor_desk& cursors() { return cursor_desk_; }
+  /// What devices missed, read once for all that missed the same.
+  catch_up_pages& pages() { return pages_; }
   store::record_store& store() { return hosts_.environment().store; }
   const boost::asio::any_io_executor& executor() { return hosts_.environment().executor; }
   const identity::token_verifier& tokens() const { return tokens_; }
@@ -125,6 +128,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   std::string server_id_;
   std::vector<boost::asio::ip::address> trusted_proxies_;
   coordination::cursor_desk cursor_desk_;
+  catch_up_pages pages_;
   presence_port presence_;
   std::unordered_map<const coordination::record_host*, record_room> rooms_;
   /// By the hash of a person's id: the rooms where the person may be on the team. A presence change looks there, not everywhere.

@@ -532,15 +532,14 @@ boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<
     }
     const auto host = at->host;
     const auto from = at->stream(stream).next;
-    auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(stream), from, host->durable(stream).head,
-                                                  catch_up_page_bytes);
+    const auto page = co_await hub_.pages().read(host->key(), stream, from, host->durable(stream).head);
     if (phase_ != phase::open) break;
     if (!page && page.error() == store::errc::corrupt) {  // This record goes no further; the others do.
       host->quarantine();
       tell_damage();
       continue;
     }
-    if (!page || page->empty() || page->front().seq != from) {
+    if (!page || !*page) {
       runtime::log_error("catch_up_failed",
                          {{"session", id_}, {"record", host->key()}, {"stream", static_cast<int>(stream)}, {"seq", from}});
       end(v1::CLOSE_CODE_INTERNAL);
@@ -548,8 +547,7 @@ boost::asio::awaitable<void> session::catch_up([[maybe_unused]] std::shared_ptr<
     }
     attachment* now = find_attachment(host->patient_id());  // Access may have ended meanwhile.
     if (!now || !now->stream(stream).readable || now->stream(stream).live || now->stream(stream).next != from) continue;
-    coordination::stream_batch batch(stream, from);
-    for (const auto& stored : *page) batch.add_encoded(stored.bytes);
+    const auto& batch = **page;
     now->stream(stream).next = batch.last_seq() + 1;
     hub_.metrics().deliveries.increment(batch.size());
     outbox_.add(batch);

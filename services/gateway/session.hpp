@@ -42,7 +42,6 @@ inline constexpr std::uint32_t limited_without_rest = 64;  ///< Commands refused
 inline constexpr std::chrono::milliseconds rest_of_a_flood{50};
 inline constexpr int max_fetches = 4;  ///< FetchEntries of one session at a time.
 inline constexpr std::uint64_t max_fetch_entries = 1'001;
-inline constexpr std::size_t catch_up_page_bytes = 128 * 1024;
 
 /// A stream that a session follows.
 struct subscription {
