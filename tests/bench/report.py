@@ -125,7 +125,7 @@ def store_rows(lines):
 
 
 def crowd_rows(lines):
-    runs = {scenario: select(lines, scenario, "server") for scenario in ("idle", "presence", "reconnect")}
+    runs = {scenario: select(lines, scenario, "server") for scenario in ("idle", "idle_tls", "presence", "reconnect")}
     if not any(runs.values()):
         return
     yield "| a crowd | connections | resident a connection | server CPU | generator CPU | all there after s | each p50 / p99 s | |"
@@ -136,11 +136,11 @@ def crowd_rows(lines):
         seconds = median(ran, "all_caught_up_seconds" if scenario == "reconnect" else "connect_seconds")
         share = median(ran, "server_cpu_share")
         own = [number(value / 1000 if value is not None else None, 3) for value in (median(ran, f"caught_up.{q}") for q in ("p50_ms", "p99_ms"))]
-        note = {"idle": "", "presence": f"{number(median(ran, 'changes_per_s'), 1)} changes/s",
+        note = {"idle": "", "idle_tls": f"{ran[0].get('tls')} {ran[0].get('cipher')}", "presence": f"{number(median(ran, 'changes_per_s'), 1)} changes/s",
                 "reconnect": f"{number(median(ran, 'entries_per_member'), 1)} entries each, {number(median(ran, 'retries'))} retries"}[scenario]
         yield (f"| {scenario} | {number(median(ran, 'connections'))} | {number(median(ran, 'server_rss_per_connection_bytes'))} B | "
                f"{number(100 * share, 2) + ' %' if share is not None else '-'} | {number(100 * (median(ran, 'generator_cpu_share') or 0))} % | "
-               f"{number(seconds, 2)} | {' / '.join(own) if scenario != 'idle' else '-'} | {note} |")
+               f"{number(seconds, 2)} | {' / '.join(own) if scenario in ('presence', 'reconnect') else '-'} | {note} |")
 
 
 def strain_rows(lines):

@@ -82,6 +82,23 @@ idle() {
   done
 }
 
+# The same over TLS 1.3, whose numbers have no aim.
+idle_tls() {
+  wanted idle_tls || return 0
+  local repetition
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
+  for ((repetition = 1; repetition <= $(few); ++repetition)); do
+    say "idle_tls, repetition $repetition of $(few)"
+    use_store crowd
+    CARETEAM_SERVER_TLS_CERTIFICATE_FILE=$work/tls.pem CARETEAM_SERVER_TLS_KEY_FILE=$work/tls.key start_server
+    taskset -c 1 "$bench/tls_crowd.py" --port "$port" --tokens "$work/tokens" --certificate "$work/tls.pem" --server-pid "$server_pid" \
+      --warm-up "$idle_warm_up" --seconds "$idle_seconds" >"$work/result" || failed=1
+    "$bench/report.py" tag scenario=idle_tls kind=server "repetition=$repetition" <"$work/result" >>"$results"
+    stop_server
+  done
+}
+
 # A tenth of the people leaves or comes back every 30 s.
 presence() {
   wanted presence || return 0
