@@ -39,8 +39,8 @@ struct call {
   obligation_key about;
   std::string person;
   v1::Priority priority = v1::PRIORITY_ROUTINE;
-  place cause;                       ///< The entry that led to it. With `about` and `person` it is the call's identity.
-  bool again = false;                ///< They were just called about the same, and are again after the usual pause.
+  place cause;         ///< The entry that led to it. With `about` and `person` it is the call's identity.
+  bool again = false;  ///< They were just called about the same, and are again after the usual pause.
   bool operator==(const call&) const = default;
 };
 

@@ -613,9 +613,7 @@ class sqlite_store final : public record_store {
     const std::size_t count = outcomes.size();
     return ask(core_, make_write(&sqlite_writer::record_outcomes, std::move(outcomes), count));
   }
-  asio::awaitable<result<std::optional<instant>>> next_delivery() override {
-    return ask(core_, make_read(&sqlite_reader::next_delivery));
-  }
+  asio::awaitable<result<std::optional<instant>>> next_delivery() override { return ask(core_, make_read(&sqlite_reader::next_delivery)); }
   asio::awaitable<result<delivery_cleaned>> clean_deliveries(delivery_cleaning step) override {
     return ask(core_, make_write(&sqlite_writer::clean_deliveries, step, max_deliveries_at_once));
   }

@@ -37,7 +37,8 @@ std::string delivery_id(std::string_view effect, std::uint32_t times, std::uint3
 
 std::string delivery_changes::effect_of(const care::call& one) const {
   const auto place = [](care::place at) { return std::to_string(at.stream) + '/' + std::to_string(at.seq); };
-  const std::string told = record_ + '\n' + care::obligation_name(one.about.about, one.about.what) + '\n' + place(one.cause) + '\n' + one.person;
+  const std::string told =
+      record_ + '\n' + care::obligation_name(one.about.about, one.about.what) + '\n' + place(one.cause) + '\n' + one.person;
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(told.data()), told.size(),
@@ -62,8 +63,8 @@ void delivery_changes::add(const care::call_changes& changes, const care::organi
     payload.set_effect(effect_of(one));
     payload.set_times(1);
     payload.set_staff(is_staff(people, one.person));
-    added_.push_back({delivery_id(payload.effect(), 1, 0), care::obligation_name(one.about.about, one.about.what),
-                      std::string(by_contact), one.person, static_cast<std::uint32_t>(one.priority), payload.SerializeAsString(), first});
+    added_.push_back({delivery_id(payload.effect(), 1, 0), care::obligation_name(one.about.about, one.about.what), std::string(by_contact),
+                      one.person, static_cast<std::uint32_t>(one.priority), payload.SerializeAsString(), first});
   }
 }
 
