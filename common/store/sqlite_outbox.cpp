@@ -92,7 +92,13 @@ delivery_rows::delivery_rows(sqlite_connection& connection)
       claim_(connection, "UPDATE deliveries SET worker = ?2, next = ?3, attempts = attempts + 1 WHERE row = ?1"),
       select_row_(connection, of_delivery("WHERE d.row = ?1").c_str()),
       select_claimed_(connection, "SELECT row, state FROM deliveries WHERE id = ?1 AND worker = ?2 AND attempts = ?3"),
-      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3 WHERE row = ?1") {}
+      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3 WHERE row = ?1"),
+      insert_next_(connection,
+                   "INSERT INTO deliveries(id, record, obligation, channel, recipient, priority, payload, state, next, attempts, worker) "
+                   "SELECT ?2, record, obligation, ?3, recipient, priority, ?4, 1, ?5, 0, 0 FROM deliveries WHERE id = ?1 "
+                   "ON CONFLICT(id) DO NOTHING"),
+      select_done_(connection, "SELECT row, state, next FROM deliveries WHERE row > ?1 ORDER BY row LIMIT ?2"),
+      delete_(connection, "DELETE FROM deliveries WHERE row = ?1") {}
 
 void delivery_rows::add(const new_delivery& what, std::int64_t record, std::int64_t channel, std::int64_t recipient) {
   require_id(what.id);
@@ -146,6 +152,31 @@ bool delivery_rows::record_outcome(const delivery_outcome& outcome, std::int64_t
   }
   settle_.run(at, static_cast<std::int64_t>(outcome.state), micros(outcome.next));
   return true;
+}
+
+void delivery_rows::add_next(std::string_view of, const following_delivery& next, std::int64_t channel) {
+  require_id(next.id);
+  require(next.payload.size() <= max_delivery_payload_bytes, "a delivery's payload has at most 512 bytes");
+  insert_next_.run(of, std::string_view(next.id), channel, as_blob(next.payload), micros(next.not_before));
+}
+
+delivery_cleaned delivery_rows::clean(const delivery_cleaning& step) {
+  std::vector<std::int64_t> done;
+  delivery_cleaned cleaned;
+  std::size_t looked_at = 0;
+  {
+    query row(select_done_, step.after, max_deliveries_at_once);
+    while (row.next()) {
+      ++looked_at;
+      cleaned.after = row.as<std::uint64_t>(0);
+      const bool waits = static_cast<delivery_state>(row.integer(1)) == delivery_state::waiting;
+      if (!waits && row.integer(2) < micros(step.done_before)) done.push_back(row.integer(0));
+    }
+  }
+  for (const auto each : done) delete_.run(each);
+  cleaned.removed = done.size();
+  if (looked_at < max_deliveries_at_once) cleaned.after = 0;
+  return cleaned;
 }
 
 }  // namespace careteam::store

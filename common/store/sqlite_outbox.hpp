@@ -52,6 +52,9 @@ class delivery_rows {
   std::vector<stored_delivery> claim(const delivery_claim& claim, std::int64_t worker);
   /// Whether it counted.
   bool record_outcome(const delivery_outcome& outcome, std::int64_t worker);
+  /// What follows a delivery whose outcome counted. `channel` is the interned name of its channel.
+  void add_next(std::string_view of, const following_delivery& next, std::int64_t channel);
+  delivery_cleaned clean(const delivery_cleaning& step);
 
  private:
   std::vector<std::int64_t> free_rows(const delivery_claim& claim);
@@ -59,7 +62,8 @@ class delivery_rows {
   sqlite_connection& connection_;
   statement insert_, quieten_;
   statement select_due_, select_free_, claim_, select_row_;
-  statement select_claimed_, settle_;
+  statement select_claimed_, settle_, insert_next_;
+  statement select_done_, delete_;
 };
 
 }  // namespace careteam::store

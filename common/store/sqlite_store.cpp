@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "store/limits.hpp"
 #include "store/sqlite_reader.hpp"
 #include "store/sqlite_writer.hpp"
 #include "store/work_queue.hpp"
@@ -624,6 +625,9 @@ class sqlite_store final : public record_store {
     return ask(core_, make_write(&sqlite_writer::record_outcomes, std::move(outcomes), count));
   }
   asio::awaitable<result<std::optional<instant>>> next_delivery() override { return ask(core_, make_read(&sqlite_reader::next_delivery)); }
+  asio::awaitable<result<delivery_cleaned>> clean_deliveries(delivery_cleaning step) override {
+    return ask(core_, make_write(&sqlite_writer::clean_deliveries, step, max_deliveries_at_once));
+  }
   asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) override {
     return ask(core_, make_read(&sqlite_reader::find_delivery, std::move(id)));
   }

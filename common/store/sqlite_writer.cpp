@@ -396,8 +396,15 @@ std::vector<stored_delivery> sqlite_writer::claim(const delivery_claim& claim) {
 std::vector<bool> sqlite_writer::record_outcomes(const std::vector<delivery_outcome>& outcomes) {
   std::vector<bool> counted;
   counted.reserve(outcomes.size());
-  for (const auto& outcome : outcomes) counted.push_back(deliveries_.record_outcome(outcome, name(outcome.worker)));
+  for (const auto& outcome : outcomes) {
+    counted.push_back(deliveries_.record_outcome(outcome, name(outcome.worker)));
+    if (counted.back() && outcome.then) deliveries_.add_next(outcome.id, *outcome.then, name(outcome.then->channel));
+  }
   return counted;
+}
+
+delivery_cleaned sqlite_writer::clean_deliveries(const delivery_cleaning& step) {
+  return deliveries_.clean(step);
 }
 
 // ---- cursors

@@ -51,6 +51,7 @@ class sqlite_writer {
   move_result move(const std::vector<cursor_move>& request, const std::vector<own_count>& counted, long_counts policy);
   std::vector<stored_delivery> claim(const delivery_claim& claim);
   std::vector<bool> record_outcomes(const std::vector<delivery_outcome>& outcomes);
+  delivery_cleaned clean_deliveries(const delivery_cleaning& step);
   /// True: everything since begin() is on disk. False: nothing of it has happened, unless in_doubt(); the connection's failure says why
   /// and is to be cleared by the caller.
   bool commit();

@@ -216,6 +216,14 @@ struct delivery_claim {
   std::size_t limit = 0;
 };
 
+/// What follows a delivery's attempt: another delivery for the same record, obligation, recipient and priority.
+struct following_delivery {
+  std::string id;
+  std::string channel;
+  std::string payload;   ///< At most 512 bytes, opaque.
+  instant not_before{};  ///< The first attempt.
+};
+
 /// How an attempt ended. It counts only while the delivery is claimed as it says: a worker that was given up on changes nothing.
 struct delivery_outcome {
   std::string id;
@@ -223,6 +231,17 @@ struct delivery_outcome {
   std::uint32_t attempt = 0;
   delivery_state state = delivery_state::waiting;  ///< Waiting: again at `next`. A provider may still fail what it had taken.
   instant next{};
+  std::optional<following_delivery> then = {};  ///< Is added when the outcome counts, so that a quiet obligation has no successor.
+};
+
+/// A walk over all deliveries that takes off those that are done.
+struct delivery_cleaning {
+  instant done_before{};    ///< Of an attempt, or planned for one; nothing that still waits is taken off.
+  std::uint64_t after = 0;  ///< Where the walk stands; 0: its beginning.
+};
+struct delivery_cleaned {
+  std::uint64_t removed = 0;
+  std::uint64_t after = 0;  ///< Where it goes on; 0: it has come to its end.
 };
 
 struct stored_entry {
@@ -344,6 +363,9 @@ class record_store {
 
   /// When the next waiting delivery can be claimed.
   virtual boost::asio::awaitable<result<std::optional<instant>>> next_delivery() = 0;
+
+  /// Takes a step of at most `max_deliveries_at_once` rows over the deliveries.
+  virtual boost::asio::awaitable<result<delivery_cleaned>> clean_deliveries(delivery_cleaning step) = 0;
 
   /// A delivery by its id.
   virtual boost::asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) = 0;

@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "care/worklist.hpp"
+#include "coordination/delivery_changes.hpp"
 #include "coordination/obligation_rows.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_loading.hpp"
@@ -105,8 +106,10 @@ struct record_host::batch {
   std::set<std::string> members_touched;
   care::obligation_changes obligations;
   std::vector<care::place> obligations_touched;
+  delivery_changes deliveries;
   care::instant now;
 
+  batch(const store::record_key& record, const std::string& epoch) : deliveries(record, epoch) {}
   void start_over(std::uint64_t version, care::instant at) {
     refusals.clear();
     acceptances.clear();
@@ -116,6 +119,7 @@ struct record_host::batch {
     audience_changes.clear();
     members_touched.clear();
     obligations.clear();
+    deliveries.clear();
     expected_version = version;
     entry_count = 0;
     now = at;
@@ -273,7 +277,7 @@ asio::awaitable<error_code> record_host::catch_up_listeners() {
 }
 
 asio::awaitable<void> record_host::take_batch() {
-  batch work;
+  batch work(key_, environment_.store.epoch());
   bool read_again = false;
   std::vector<visit> visits;
   while (!mailbox_.empty() && work.commands.size() + work.notes.size() + work.timers.size() < max_batch_commands) {
@@ -433,6 +437,8 @@ void record_host::add_entries(batch& work, care::facts& entries) {
   for (const auto& entry : entries) {
     work.obligations.before(state_, entry);
     care::apply(state_, entry);
+    const auto& people = environment_.directory.accounts();
+    work.deliveries.add(care::calls_after(state_, entry, {work.now, people, 0, 0, *environment_.tasks}), people, work.now);
     auto& stream = work.streams[static_cast<std::size_t>(entry.stream())];
     if (!stream) {
       stream = std::make_shared<stream_batch>(entry.stream(), entry.seq());
@@ -492,6 +498,8 @@ asio::awaitable<bool> record_host::commit(batch& work) {
   append.keep_alive = std::make_shared<std::vector<shared_batch>>(work.order);
   add_timer_changes(append, state_.timers.take_changes());
   work.obligations_touched = add_obligation_changes(append, work.obligations.against(state_));
+  work.deliveries.move_to(append, environment_.deliveries_added ? delivery_changes::calls::keep : delivery_changes::calls::drop);
+  const auto added = environment_.deliveries_added ? append.add_deliveries : std::vector<store::new_delivery>();
   std::optional<care::instant> first_set;
   for (const auto& timer : append.set_timers) first_set = std::min(first_set.value_or(timer.key.due), timer.key.due);
   if (append.entries.empty() && append.commands.empty() && append.fired_timers.empty()) {
@@ -520,6 +528,7 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     if (snapshot) snapshot_version_ = state_.version;
     finish(work, *done);
     if (first_set && environment_.timer_set) environment_.timer_set(*first_set);
+    if (!added.empty()) environment_.deliveries_added(added);
     co_return true;
   }
   loaded_ = false;  // The state ran ahead of the store.

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "../store/fixture.hpp"
+#include "coordination/delivery_changes.hpp"
 #include "coordination/digest.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
@@ -449,6 +450,88 @@ TEST_F(record_host_on_a_store, a_timer_of_no_record_is_not_fired) {
   one_->hosts().fire({"nobody's", {"t", {}}, 0, {}}, counted());
   run();
   EXPECT_EQ(timers_failed_, 1);
+}
+
+// ---- who is called outside
+
+class calls_of_a_record : public record_host_on_a_store {
+ protected:
+  calls_of_a_record() {
+    one_->hosts().environment().deliveries_added = [this](const auto& added) { told_.insert(told_.end(), added.begin(), added.end()); };
+  }
+  static v1::Command asap_to_rao() {
+    auto command = message("call me");
+    command.mutable_post_message()->set_priority(v1::PRIORITY_ASAP);
+    command.mutable_post_message()->add_mentions()->set_person_id("rao");
+    return command;
+  }
+  static v1::Command acknowledgement(std::uint64_t seq) {
+    v1::Command command;
+    command.set_patient_id("pat");
+    command.mutable_acknowledge_message()->set_stream(v1::STREAM_CLINICAL);
+    command.mutable_acknowledge_message()->set_seq(seq);
+    return command;
+  }
+  store::delivery_state state_of(const std::string& id) { return loop_.run(store_->find_delivery(id)).value().value().state; }
+
+  std::vector<store::new_delivery> told_;
+};
+
+TEST_F(calls_of_a_record, are_rows_of_the_commit_and_quiet_with_the_acknowledgement_s) {
+  submit(*one_, asap_to_rao(), nurse());
+  run();
+  good();
+  ASSERT_THAT(told_, SizeIs(1));
+  const auto stored = loop_.run(store_->find_delivery(told_[0].id)).value().value();
+  EXPECT_EQ(stored.record, "patient/pat");
+  EXPECT_EQ(stored.what.recipient, "rao");
+  EXPECT_EQ(stored.state, store::delivery_state::waiting);
+  EXPECT_EQ(stored.what.id.find("pat"), std::string::npos) << "an id tells nobody which patient it is";
+  EXPECT_EQ(stored.what.payload.find("call me"), std::string::npos);
+  submit(*one_, acknowledgement(answers_.front().where.seq), nurse("rao"));
+  run();
+  good();
+  EXPECT_EQ(state_of(told_[0].id), store::delivery_state::acknowledged);
+}
+
+TEST_F(calls_of_a_record, that_end_in_the_same_commit_never_were) {
+  submit(*one_, asap_to_rao(), nurse());
+  submit(*one_, acknowledgement(offset_ + 1), nurse("rao"));
+  run();
+  good();
+  EXPECT_THAT(told_, SizeIs(0));
+  EXPECT_FALSE(loop_.run(store_->next_delivery()).value());
+}
+
+TEST_F(calls_of_a_record, have_one_identity_however_often_a_batch_is_decided) {
+  submit(*other_, message("the other process was first"), nurse());
+  run();
+  submit(*one_, asap_to_rao(), nurse());
+  run();
+  good();
+  EXPECT_THAT(told_, SizeIs(1)) << "the batch met a conflict and was decided again";
+}
+
+TEST_F(calls_of_a_record, are_not_kept_where_nobody_sends_them) {
+  submit(*other_, asap_to_rao(), nurse());
+  run();
+  good();
+  EXPECT_FALSE(loop_.run(store_->next_delivery()).value());
+}
+
+TEST(a_delivery_of_the_same_call, has_another_id_in_another_store_only) {
+  const care::call one{{{v1::STREAM_CLINICAL, 17}, care::called_for::accept}, "rao", v1::PRIORITY_STAT, {v1::STREAM_CLINICAL, 17}, false};
+  const auto id_in = [&](const std::string& epoch, const std::string& record) {
+    delivery_changes changes(record, epoch);
+    changes.add({{}, {one}}, {}, {});
+    store::record_append append;
+    changes.move_to(append, delivery_changes::calls::keep);
+    return append.add_deliveries.at(0).id;
+  };
+  EXPECT_EQ(id_in("e", "patient/pat"), id_in("e", "patient/pat"));
+  EXPECT_NE(id_in("e", "patient/pat"), id_in("e", "patient/rosa"));
+  EXPECT_NE(id_in("e", "patient/pat"), id_in("f", "patient/pat"));
+  EXPECT_EQ(id_in("e", "patient/pat").size(), 32u + 4u);
 }
 
 }  // namespace

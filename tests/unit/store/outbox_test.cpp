@@ -283,6 +283,51 @@ TEST_P(outbox, an_acknowledgement_quietens_everything_of_an_obligation) {
   EXPECT_THAT(claimed_ids("w", 100, 200), ElementsAre("other", "ben's", "thanks")) << "what was added with it is not about the past";
 }
 
+TEST_P(outbox, what_follows_an_attempt_is_added_with_its_outcome) {
+  must_commit(request("patient/rosa").sends("letter.1", "task").sends("letter.1b", "task"));
+  claim("w", 10, 20);
+  const following_delivery second{"letter.2", "phone", "second", request::at(70)};
+  EXPECT_TRUE(loop_.run(store_->record_outcomes({{"letter.1", "w", 1, delivery_state::sent, {}, second}})).value().at(0));
+  const auto found = delivery("letter.2");
+  EXPECT_EQ(found.record, "patient/rosa");
+  EXPECT_EQ(found.what.obligation, "task");
+  EXPECT_EQ(found.what.channel, "phone");
+  EXPECT_EQ(found.what.recipient, "ana");
+  EXPECT_EQ(found.what.priority, 2u);
+  EXPECT_EQ(found.what.payload, "second");
+  EXPECT_EQ(found.attempts, 0u);
+  EXPECT_EQ(next_delivery(), request::at(20)) << "the other one's claim";
+  must_commit(request("patient/rosa").entry(shared, 1, "acknowledged").quietens("task"));
+  EXPECT_EQ(delivery("letter.2").state, delivery_state::acknowledged);
+  const following_delivery third{"letter.3", "phone", "third", request::at(70)};
+  EXPECT_FALSE(loop_.run(store_->record_outcomes({{"letter.1b", "w", 1, delivery_state::sent, {}, third}})).value().at(0));
+  EXPECT_FALSE(loop_.run(store_->find_delivery("letter.3")).value()) << "nothing follows what is quiet";
+}
+
+TEST_P(outbox, what_is_done_is_taken_off_after_a_time) {
+  request many("patient/rosa");
+  for (int i = 0; i < 1'500; ++i) many.sends("d" + std::to_string(i), i % 2 == 0 ? "even" : "odd", 10);
+  must_commit(many);
+  must_commit(request("patient/rosa").quietens("even"));
+  claim("w", 10, 20, {"d1"});
+  EXPECT_TRUE(outcome("d1", "w", 1, delivery_state::sent, 100));
+  std::uint64_t removed = 0;
+  delivery_cleaning step{request::at(100), 0};
+  int steps = 0;
+  do {
+    const auto cleaned = loop_.run(store_->clean_deliveries(step)).value();
+    removed += cleaned.removed;
+    step.after = cleaned.after;
+    ++steps;
+  } while (step.after != 0);
+  EXPECT_EQ(removed, 750u);
+  EXPECT_EQ(steps, 2);
+  EXPECT_FALSE(loop_.run(store_->find_delivery("d0")).value());
+  EXPECT_EQ(delivery("d1").state, delivery_state::sent) << "not yet";
+  EXPECT_EQ(delivery("d3").state, delivery_state::waiting) << "what waits stays";
+  EXPECT_EQ(loop_.run(store_->clean_deliveries({request::at(101), 0})).value().removed, 1u);
+}
+
 TEST_P(outbox, an_outcome_of_nobody_s_delivery_does_not_count) {
   EXPECT_FALSE(outcome("nobody", "w", 1, delivery_state::sent));
   must_commit(request("patient/rosa").sends("letter", "task"));

@@ -1,0 +1,246 @@
+#include "care/notification.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "care/task_owner.hpp"
+
+namespace careteam::care {
+namespace {
+
+constexpr std::array<std::string_view, 6> names{"", "accept", "act", "stop", "take-over", "acknowledge"};
+constexpr std::uint32_t frequent_urgent_calls = 10;  // Then hourly (table 3.1).
+
+/// The people of one entry's changes, each once for each thing.
+class collector {
+ public:
+  collector(call_changes& to, place cause, v1::Priority priority, std::string_view author)
+      : to_(to), cause_(cause), priority_(priority), author_(author) {}
+
+  void off(place about, std::initializer_list<called_for> what) {
+    for (const auto one : what) to_.over.push_back({about, one});
+  }
+  void call_person(place about, called_for what, const std::string& person, bool again = false) {
+    if (person.empty() || person == author_) return;
+    const obligation_key key{about, what};
+    const bool known = std::any_of(to_.calls.begin(), to_.calls.end(), [&](const call& c) { return c.about == key && c.person == person; });
+    if (!known) to_.calls.push_back({key, person, priority_, cause_, again});
+  }
+
+ private:
+  call_changes& to_;
+  place cause_;
+  v1::Priority priority_;
+  std::string_view author_;
+};
+
+/// Who is asked by the steps `from` … `to` of the ladder (0: the target) and has not declined.
+std::vector<std::string> asked(const task_state& task, place at, std::uint32_t from, std::uint32_t to, const task_world& world) {
+  std::vector<std::string> result;
+  for (std::uint32_t i = from; i <= to; ++i) {
+    if (i > task.order.ladder.size()) break;
+    const auto& step = i == 0 ? task.order.target : task.order.ladder[i - 1];
+    for (auto& person : candidates(step, at.stream, task.order, world)) {
+      const bool out = task.declined.contains(person) || std::find(result.begin(), result.end(), person) != result.end();
+      if (!out) result.push_back(std::move(person));
+    }
+  }
+  return result;
+}
+
+void after_escalation(collector& to, const task_state& task, place at, const v1::TaskEscalated& escalated, const task_world& world) {
+  if (escalated.timer() == v1::TASK_TIMER_ACCEPT) {
+    // Whoever was asked before stays called.
+    if (escalated.no_response()) return;
+    const auto before = asked(task, at, 0, escalated.level() - 1, world);
+    for (const auto& person : asked(task, at, escalated.level(), escalated.level(), world)) {
+      if (std::find(before.begin(), before.end(), person) == before.end()) to.call_person(at, called_for::accept, person);
+    }
+    // A claimer who does not decide is called too.
+    if (task.status == v1::TASK_STATUS_RECEIVED) to.call_person(at, called_for::accept, owner_of(task, world));
+    return;
+  }
+  const auto what = escalated.timer() == v1::TASK_TIMER_ACKNOWLEDGE ? called_for::stop : called_for::act;
+  to.off(at, {what});
+  to.call_person(at, what, owner_of(task, world));
+  for (const auto& person : asked(task, at, 1, escalated.level(), world)) to.call_person(at, what, person);
+}
+
+void after_decline(collector& to, const task_state& task, place at, const v1::TaskDeclined& declined, const task_world& world) {
+  to.off(at, {called_for::accept});
+  if (declined.rejected()) return;
+  const bool moved_on = declined.has_next_by() && declined.level() > 0;
+  if (moved_on) {
+    for (const auto& person : asked(task, at, declined.level(), declined.level(), world)) to.call_person(at, called_for::accept, person);
+  }
+  for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person, true);
+}
+
+void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& world) {
+  const place here{entry.stream(), entry.seq()};
+  const auto target = about_task(entry);
+  const place at = target != 0 ? place{entry.stream(), target} : here;
+  const task_state* found = state.tasks.find(at);
+  if (!found) return;
+  const task_state& task = *found;
+  collector to(changes, here, task.order.priority, entry.author().person_id());
+  const auto all = {called_for::accept, called_for::act, called_for::stop, called_for::take_over};
+  switch (entry.fact_case()) {
+    case v1::Entry::kTaskRequested:
+      for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person);
+      break;
+    case v1::Entry::kTaskInstantiated:
+      to.call_person(at, called_for::act, owner_of(task, world));
+      break;
+    case v1::Entry::kTaskClaimed:
+      to.off(at, {called_for::accept});
+      break;
+    case v1::Entry::kTaskReleased:
+      to.off(at, {called_for::accept});
+      for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person);
+      break;
+    case v1::Entry::kTaskDeclined:
+      after_decline(to, task, at, entry.task_declined(), world);
+      break;
+    case v1::Entry::kTaskTransferOffered:
+      to.off(at, {called_for::take_over});
+      to.call_person(at, called_for::take_over, entry.task_transfer_offered().person_id());
+      break;
+    case v1::Entry::kTaskResumed:
+      to.off(at, {called_for::act});
+      if (entry.task_resumed().expired()) to.call_person(at, called_for::act, owner_of(task, world));
+      break;
+    case v1::Entry::kTaskEscalated:
+      after_escalation(to, task, at, entry.task_escalated(), world);
+      break;
+    case v1::Entry::kTaskStarted:
+    case v1::Entry::kTaskPaused:
+      to.off(at, {called_for::accept, called_for::act});
+      break;
+    case v1::Entry::kTaskAccepted:
+    case v1::Entry::kTaskTransferred:
+    case v1::Entry::kTaskCompleted:
+    case v1::Entry::kTaskFailed:
+    case v1::Entry::kTaskCancelAcknowledged:
+      to.off(at, all);
+      break;
+    case v1::Entry::kTaskCancelled:
+      to.off(at, all);
+      if (task.stopping) to.call_person(at, called_for::stop, owner_of(task, world));
+      break;
+    case v1::Entry::kTaskMarkedInError:
+      if (!entry.task_marked_in_error().proposed()) to.off(at, all);
+      break;
+    default:
+      break;
+  }
+}
+
+void call_addressees(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
+  for (const auto& slot : message.addressees) {
+    if (message.answered(slot)) continue;
+    for (const auto& person : slot.people) {
+      const bool reads_it = may_read(state.team, person, at.stream, with.now) && with.people.active(person);
+      if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again);
+    }
+  }
+}
+
+void after_message_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const context& with) {
+  const place here{entry.stream(), entry.seq()};
+  const auto target = about_chat(entry);
+  const place at = target != 0 ? place{entry.stream(), target} : here;
+  const message_state* message = state.chat.message(at);
+  if (!message || !message->must_acknowledge) return;
+  collector to(changes, here, message->priority, entry.author().person_id());
+  switch (entry.fact_case()) {
+    case v1::Entry::kMessagePosted:
+      call_addressees(to, *message, at, state, with, false);
+      break;
+    case v1::Entry::kMessageCorrected:
+      to.off(at, {called_for::acknowledge});
+      call_addressees(to, *message, at, state, with, false);
+      break;
+    case v1::Entry::kMessageRetracted:
+      to.off(at, {called_for::acknowledge});
+      break;
+    case v1::Entry::kMessageAcknowledged:
+      to.off(at, {called_for::acknowledge});
+      if (message->open()) call_addressees(to, *message, at, state, with, true);
+      break;
+    default:
+      break;
+  }
+}
+
+std::optional<std::chrono::minutes> parse_time_of_day(std::string_view text) {
+  if (text.size() != 5 || text[2] != ':') return std::nullopt;
+  const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : 100; };
+  const int hours = digit(0) * 10 + digit(1);
+  const int minutes = digit(3) * 10 + digit(4);
+  if (hours > 23 || minutes > 59) return std::nullopt;
+  return std::chrono::hours(hours) + std::chrono::minutes(minutes);
+}
+
+}  // namespace
+
+std::string obligation_name(place about, called_for what) {
+  return std::to_string(about.stream) + '/' + std::to_string(about.seq) + '/' + std::string(names[static_cast<std::size_t>(what)]);
+}
+
+std::optional<obligation_key> parse_obligation(std::string_view name) {
+  int stream = 0;
+  obligation_key key;
+  const char* const end = name.data() + name.size();
+  const auto [behind_stream, bad_stream] = std::from_chars(name.data(), end, stream);
+  if (bad_stream != std::errc() || behind_stream == end || *behind_stream != '/' || !v1::Stream_IsValid(stream)) return std::nullopt;
+  const auto [behind_seq, bad_seq] = std::from_chars(behind_stream + 1, end, key.about.seq);
+  if (bad_seq != std::errc() || behind_seq == end || *behind_seq != '/') return std::nullopt;
+  key.about.stream = static_cast<v1::Stream>(stream);
+  const auto what = std::find(names.begin() + 1, names.end(), std::string_view(behind_seq + 1, end));
+  if (what == names.end()) return std::nullopt;
+  key.what = static_cast<called_for>(what - names.begin());
+  return key;
+}
+
+call_changes calls_after(const record_state& state, const v1::Entry& entry, const context& with) {
+  call_changes changes;
+  if (!is_chat_stream(entry.stream())) return changes;
+  after_task_entry(changes, state, entry, {state.team, with.people, with.tasks, with.now});
+  after_message_entry(changes, state, entry, with);
+  return changes;
+}
+
+std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times) {
+  switch (priority) {
+    case v1::PRIORITY_STAT:
+      return std::chrono::minutes{1};
+    case v1::PRIORITY_ASAP:
+      return std::chrono::minutes{2};
+    case v1::PRIORITY_URGENT:
+      if (times <= frequent_urgent_calls) return std::chrono::minutes{5};
+      return std::chrono::hours{1};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<quiet_hours> parse_quiet_hours(std::string_view text) {
+  if (text.size() != 11 || text[5] != '-') return std::nullopt;
+  const auto from = parse_time_of_day(text.substr(0, 5));
+  const auto until = parse_time_of_day(text.substr(6));
+  if (!from || !until) return std::nullopt;
+  return quiet_hours{*from, *until};
+}
+
+bool is_quiet(const quiet_hours& hours, std::chrono::minutes of_day) {
+  if (hours.from <= hours.until) return hours.from <= of_day && of_day < hours.until;
+  return hours.from <= of_day || of_day < hours.until;  // Over midnight.
+}
+
+bool rings_in_quiet_hours(v1::Priority priority, bool staff) {
+  return priority == v1::PRIORITY_STAT || (priority == v1::PRIORITY_ASAP && staff);
+}
+
+}  // namespace careteam::care

@@ -1,0 +1,82 @@
+#include "coordination/delivery_changes.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+
+#include "careteam/internal/delivery.pb.h"
+#include "store/limits.hpp"
+
+namespace careteam::coordination {
+namespace {
+
+constexpr std::size_t effect_bytes = 16;  // Of 32: enough that no two of a store are ever the same.
+
+std::string hex(const unsigned char* bytes, std::size_t size) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < size; ++i) {
+    text += digits[bytes[i] >> 4];
+    text += digits[bytes[i] & 15];
+  }
+  return text;
+}
+
+bool is_staff(const care::organization_state& people, std::string_view person) {
+  const auto* account = people.find(person);
+  return account && account->kind == v1::PERSON_KIND_STAFF;
+}
+
+}  // namespace
+
+std::string delivery_id(std::string_view effect, std::uint32_t times, std::uint32_t step) {
+  return std::string(effect) + '-' + std::to_string(times) + '-' + std::to_string(step);
+}
+
+std::string delivery_changes::effect_of(const care::call& one) const {
+  const auto place = [](care::place at) { return std::to_string(at.stream) + '/' + std::to_string(at.seq); };
+  const std::string told =
+      record_ + '\n' + care::obligation_name(one.about.about, one.about.what) + '\n' + place(one.cause) + '\n' + one.person;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(told.data()), told.size(),
+       digest.data(), &size);
+  return hex(digest.data(), effect_bytes);
+}
+
+void delivery_changes::add(const care::call_changes& changes, const care::organization_state& people, care::instant now) {
+  for (const auto& over : changes.over) {
+    auto name = care::obligation_name(over.about, over.what);
+    std::erase_if(added_, [&](const store::new_delivery& one) { return one.obligation == name; });
+    if (std::find(quiet_.begin(), quiet_.end(), name) == quiet_.end()) quiet_.push_back(std::move(name));
+  }
+  for (const auto& one : changes.calls) {
+    store::instant first = now;
+    if (one.again) {
+      const auto pause = care::pause_after(one.priority, 1);
+      if (!pause) continue;  // Once is enough.
+      first += *pause;
+    }
+    internal::DeliveryPayload payload;
+    payload.set_effect(effect_of(one));
+    payload.set_times(1);
+    payload.set_staff(is_staff(people, one.person));
+    added_.push_back({delivery_id(payload.effect(), 1, 0), care::obligation_name(one.about.about, one.about.what), std::string(by_contact),
+                      one.person, static_cast<std::uint32_t>(one.priority), payload.SerializeAsString(), first});
+  }
+}
+
+void delivery_changes::move_to(store::record_append& append, calls which) {
+  append.quiet_obligations = std::move(quiet_);
+  if (which == calls::keep) append.add_deliveries = std::move(added_);
+  clear();
+}
+
+void delivery_changes::clear() {
+  quiet_.clear();
+  added_.clear();
+}
+
+}  // namespace careteam::coordination
