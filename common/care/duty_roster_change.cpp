@@ -258,14 +258,14 @@ std::string listed(const std::vector<time_span>& times) {
   return text;
 }
 
-std::string_view part_of(const roster_change& change) {
-  static constexpr std::array<std::string_view, std::variant_size_v<roster_change>> names{"terms", "shift",        "rotation", "override",
-                                                                                          "swap",  "leave.covers", "removal"};
+std::string_view part_of(const duty_change& change) {
+  static constexpr std::array<std::string_view, std::variant_size_v<duty_change>> names{"terms", "shift",        "rotation", "override",
+                                                                                        "swap",  "leave.covers", "removal"};
   return names.at(change.index());
 }
 
 /// A leave that accepts no uncovered turns keeps none, whatever changes later.
-maybe_refusal uncovers(const duty_roster& roster, const roster_change& change) {
+maybe_refusal uncovers(const duty_roster& roster, const duty_change& change) {
   auto then = roster;
   apply(then, change);
   for (const auto& leave : then.leaves) {
@@ -278,12 +278,12 @@ maybe_refusal uncovers(const duty_roster& roster, const roster_change& change) {
 
 }  // namespace
 
-std::optional<refusal> refused(const duty_roster& roster, const roster_change& change, const roster_people& people) {
+std::optional<refusal> refused(const duty_roster& roster, const duty_change& change, const roster_people& people) {
   if (auto why = std::visit([&](const auto& one) { return check(roster, one, people); }, change)) return why;
   return uncovers(roster, change);
 }
 
-void apply(duty_roster& roster, const roster_change& change) {
+void apply(duty_roster& roster, const duty_change& change) {
   std::visit([&](const auto& one) { put(roster, one); }, change);
 }
 

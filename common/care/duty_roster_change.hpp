@@ -33,7 +33,7 @@ struct roster_removal {
   bool operator==(const roster_removal&) const = default;
 };
 
-using roster_change = std::variant<roster_terms, roster_shift, roster_rotation, roster_override, roster_swap, roster_leave, roster_removal>;
+using duty_change = std::variant<roster_terms, roster_shift, roster_rotation, roster_override, roster_swap, roster_leave, roster_removal>;
 
 /// Why the change may not be made; nothing: it may. The field is the JSON path within the change ("shift.at.end").
 ///
@@ -41,10 +41,10 @@ using roster_change = std::variant<roster_terms, roster_shift, roster_rotation, 
 /// not_found: no such part, or nobody who may hold this duty. resource_exhausted: too many. failed_precondition: does not go with what the
 /// roster holds: it overlaps with its kind, a turn is swapped already, somebody is on leave, or turns of somebody on leave would be left
 /// without cover; then the message lists their times.
-std::optional<refusal> refused(const duty_roster& roster, const roster_change& change, const roster_people& people);
+std::optional<refusal> refused(const duty_roster& roster, const duty_change& change, const roster_people& people);
 
 /// Makes a change that is not refused.
-void apply(duty_roster& roster, const roster_change& change);
+void apply(duty_roster& roster, const duty_change& change);
 
 /// The times for which the leave, were it added, would leave its person's turns without cover.
 std::vector<time_span> uncovered_by(const duty_roster& roster, const roster_leave& leave);

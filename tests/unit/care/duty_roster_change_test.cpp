@@ -24,7 +24,7 @@ duty_roster sample() {
 
 struct wrong {
   const char* what;
-  roster_change change;
+  duty_change change;
   care::code code;
   const char* field;
 };
@@ -163,10 +163,10 @@ INSTANTIATE_TEST_SUITE_P(of_leaves, roster_refusals, testing::ValuesIn(leaves));
 INSTANTIATE_TEST_SUITE_P(of_terms, roster_refusals, testing::ValuesIn(terms));
 
 TEST(roster_changes, what_the_refusals_differ_from_is_taken) {
-  for (const roster_change& change :
-       std::vector<roster_change>{shift("2026-11-10T16:00", "2026-11-10T18:00"), rotation(), roster_swap{"new", days_5, nights_5},
-                                  leave({{"sam", that_day}}), roster_override{"new", "omar", span("2026-11-10T15:00", "2026-11-10T16:00")},
-                                  roster_removal{"trade"}, roster_terms{{{"omar"}, {}}, "grace", {"a", "b"}}}) {
+  for (const duty_change& change :
+       std::vector<duty_change>{shift("2026-11-10T16:00", "2026-11-10T18:00"), rotation(), roster_swap{"new", days_5, nights_5},
+                                leave({{"sam", that_day}}), roster_override{"new", "omar", span("2026-11-10T15:00", "2026-11-10T16:00")},
+                                roster_removal{"trade"}, roster_terms{{{"omar"}, {}}, "grace", {"a", "b"}}}) {
     auto roster = sample();
     accept(roster, change);
     EXPECT_NE(roster, sample());
@@ -188,7 +188,7 @@ TEST(roster_changes, limits) {
     roster.rotations.push_back(rotation());
     roster.rotations.back().id = "r" + std::to_string(i);
   }
-  for (const roster_change& change : std::vector<roster_change>{shift("2026-11-10T16:00", "2026-11-10T18:00"), rotation(), leave({})}) {
+  for (const duty_change& change : std::vector<duty_change>{shift("2026-11-10T16:00", "2026-11-10T18:00"), rotation(), leave({})}) {
     const auto why = refused(roster, change, everybody());
     ASSERT_TRUE(why);
     EXPECT_EQ(why->code, code::resource_exhausted) << why->message;

@@ -59,7 +59,7 @@ inline duty_roster empty_roster(const std::string& zone_name = "Europe/Berlin", 
   return roster;
 }
 
-inline void accept(duty_roster& roster, const roster_change& change) {
+inline void accept(duty_roster& roster, const duty_change& change) {
   const auto why = refused(roster, change, everybody());
   ASSERT_FALSE(why) << why->field << ": " << why->message;
   apply(roster, change);
