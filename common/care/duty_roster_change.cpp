@@ -1,6 +1,7 @@
 #include "care/duty_roster_change.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "care/wellformed.hpp"
 

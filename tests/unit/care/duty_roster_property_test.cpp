@@ -11,7 +11,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 
 constexpr std::array people{"omar", "yuki", "priya", "sam", "mallory", "eve"};
-constexpr int minutes_of_day = 1440;
 
 /// A place and a week around a change of its clock.
 struct season {

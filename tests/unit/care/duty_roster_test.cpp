@@ -34,6 +34,10 @@ struct named {
   const char* absent;
 };
 
+void PrintTo(const named& one, std::ostream* out) {
+  *out << one.at;
+}
+
 class ladder_of_rules : public testing::TestWithParam<named> {};
 
 TEST_P(ladder_of_rules, names_one_person) {
@@ -159,6 +163,10 @@ struct changed_clock {
   const char* starts;  ///< UTC.
   minutes lasts;
 };
+
+void PrintTo(const changed_clock& one, std::ostream* out) {
+  *out << one.zone << " on " << one.day << " from minute " << one.from;
+}
 
 class change_of_clock : public testing::TestWithParam<changed_clock> {};
 
