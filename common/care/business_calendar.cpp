@@ -5,20 +5,14 @@
 #include <optional>
 #include <stdexcept>
 
+#include "care/civil_time.hpp"
+
 namespace careteam::care {
 namespace {
 
 constexpr int minutes_of_day = 24 * 60;
 constexpr std::array<std::string_view, 7> day_names{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 const std::vector<opening> closed;
-
-absl::Time to_absl(instant t) {
-  return absl::FromUnixMicros(t.time_since_epoch().count());
-}
-
-instant to_instant(absl::Time t) {
-  return instant{std::chrono::microseconds{absl::ToUnixMicros(t)}};
-}
 
 std::size_t index_of(absl::CivilDay day) {
   return static_cast<std::size_t>(absl::GetWeekday(day));
