@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view organization_key = "organization";
 constexpr std::string_view patient_prefix = "patient/";
+constexpr std::string_view duty_prefix = "duty/";
 
 /// States an invariant; a wrong answer is worse than none, so it stays on in Release.
 void require(bool holds, const char* what) {
@@ -35,7 +36,7 @@ bool on_team_roster(v1::Command::ActionCase action) {
 /// The role that is stored with what the actor does.
 outcome<v1::Role> role_of(const record_state& state, const actor& who, const context& with, v1::Command::ActionCase action) {
   if (who.system) return who.chosen_role;
-  if (state.patient_id.empty()) return v1::ROLE_ADMINISTRATOR;
+  if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
   auto role = acting_role(state.team, who, with.now);
   const account* asking = with.people.find(who.person_id);
   if (on_team_roster(action) && asking && asking->administrator) {
@@ -74,6 +75,66 @@ std::optional<std::string> patient_of_key(std::string_view key) {
   return std::string(key.substr(patient_prefix.size()));
 }
 
+std::string duty_record_key(std::string_view duty_id) {
+  return std::string(duty_prefix) + std::string(duty_id);
+}
+
+std::optional<std::string> duty_of_key(std::string_view key) {
+  if (!key.starts_with(duty_prefix) || key.size() == duty_prefix.size()) return std::nullopt;
+  return std::string(key.substr(duty_prefix.size()));
+}
+
+std::optional<record_state> new_record(std::string_view key) {
+  if (auto patient = patient_of_key(key)) return record_state(std::move(*patient));
+  return std::nullopt;
+}
+
+bool is_record_key(std::string_view key) {
+  const auto patient = patient_of_key(key);
+  if (patient) return patient->empty() || is_fhir_id(*patient);
+  const auto duty = duty_of_key(key);
+  return duty && is_fhir_id(*duty);
+}
+
+std::string key_of(const record_state& state) {
+  return record_key(state.patient_id);
+}
+
+std::vector<std::string> people_of(const record_state& state, instant t) {
+  std::vector<std::string> people;
+  for (const auto* m : state.team.at(t)) people.push_back(m->person_id);
+  return people;
+}
+
+bool among_people_of(const record_state& state, std::string_view person, instant t) {
+  return state.team.on_team(person, t);
+}
+
+v1::Role role_there(const record_state& state, const organization_state&, std::string_view person, instant t) {
+  if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  for (const auto* m : state.team.at(t)) {
+    if (m->person_id == person) role = m->role;
+  }
+  return role;
+}
+
+bool staff_there(const record_state& state, std::string_view person, instant t) {
+  return state.patient_id.empty() || is_staff(state.team, person, t);
+}
+
+outcome<std::string> record_for(const v1::Command& command) {
+  const bool organization = on_organization(command.action_case());
+  if (!command.duty_id().empty()) return refuse(code::invalid_argument, "dutyId", "must be empty for this command");
+  if (organization && !command.patient_id().empty()) {
+    return refuse(code::invalid_argument, "patientId", "must be empty for this command");
+  }
+  if (!organization && !is_fhir_id(command.patient_id())) {
+    return refuse(code::invalid_argument, "patientId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - .");
+  }
+  return record_key(command.patient_id());
+}
+
 bool on_organization(v1::Command::ActionCase action) {
   return action == v1::Command::kEnrollPerson || action == v1::Command::kSuspendPerson || action == v1::Command::kReinstatePerson ||
          action == v1::Command::kRevokeSessions;
@@ -109,9 +170,9 @@ std::uint64_t about(const v1::Entry& entry) {
 
 outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (command.action_case() == v1::Command::ACTION_NOT_SET) return refuse(code::invalid_argument, "action", "needs an action");
-  if (on_organization(command.action_case()) != state.patient_id.empty()) {
+  if (on_organization(command.action_case()) != state.is_organization()) {
     return refuse(code::invalid_argument, "patientId",
-                  state.patient_id.empty() ? "must be set for this command" : "must be empty for this command");
+                  state.is_organization() ? "must be set for this command" : "must be empty for this command");
   }
   if (!who.system && !with.people.active(who.person_id)) return refuse(code::unauthenticated, "", "this account has no access");
   if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
@@ -133,7 +194,7 @@ outcome<facts> decide(const record_state& state, const v1::Command& command, con
 void stamp(const record_state& state, facts& entries, const v1::Author& author, instant now) {
   std::array<std::uint64_t, stream_count> added{};
   for (auto& entry : entries) {
-    entry.set_patient_id(state.patient_id);
+    name_record(entry, state);
     entry.set_seq(state.stream(entry.stream()).head + ++added[static_cast<std::size_t>(entry.stream())]);
     set_timestamp(*entry.mutable_time(), now);
     *entry.mutable_author() = author;
@@ -144,7 +205,7 @@ void apply(record_state& state, const v1::Entry& entry) {
   require(v1::Stream_IsValid(entry.stream()) && entry.stream() != v1::STREAM_UNSPECIFIED, "an entry has no stream");
   auto& stream = state.stream(entry.stream());
   require(entry.seq() == stream.head + 1, "an entry is not the next one of its stream");
-  require(entry.patient_id() == state.patient_id, "an entry belongs to another record");
+  require(names_record(entry, state), "an entry belongs to another record");
   ++state.version;
   ++stream.head;
   if (!entry.author().person_id().empty()) ++stream.authored[entry.author().person_id()];
@@ -170,7 +231,7 @@ void release_spare_memory(record_state& state) {
 std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t) {
   std::vector<v1::Stream> result;
   if (!people.active(person)) return result;
-  if (state.patient_id.empty()) {
+  if (state.is_organization()) {
     if (people.find(person)->administrator) result.push_back(v1::STREAM_ORGANIZATION);
     return result;
   }

@@ -227,7 +227,7 @@ class server {
         disk_watch_(loop.get_executor(), settings),
         control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_,
                  [this](const std::string& person) { return list_sessions(person); }) {
-    people_.set_organization(hosts_.find_or_make({}));
+    people_.set_organization(hosts_.find_or_make(care::record_key({})));
     hosts_.set_listener(&hub_);
     hosts_.environment().tasks = &tasks_;
     hosts_.environment().timer_set = [this](care::instant due) { timers_->set(due); };

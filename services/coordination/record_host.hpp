@@ -1,5 +1,5 @@
 // The host of one record: takes everything that is asked of it, decides it against the evolving state, appends what came out as one batch,
-// and only then answers and hands the entries on. The same for a patient's record and the organisation's.
+// and only then answers and hands the entries on. The same for a patient's record, a duty's and the organisation's.
 //
 // Runs on the event loop. One append is in flight per record, so there are no locks; when an append fails the state is read from the store
 // again.
@@ -100,9 +100,9 @@ inline constexpr std::size_t remembered_answers = 512;         ///< Answers at h
 
 class record_host : public std::enable_shared_from_this<record_host> {
  public:
-  record_host(host_environment& environment, std::string patient_id);
+  /// `key`: of a record of any kind (care::new_record).
+  record_host(host_environment& environment, store::record_key key);
 
-  const std::string& patient_id() const { return patient_id_; }
   const store::record_key& key() const { return key_; }
 
   /// Takes a command; its answer comes later.
@@ -178,7 +178,6 @@ class record_host : public std::enable_shared_from_this<record_host> {
   void arm_boundary();
 
   host_environment& environment_;
-  std::string patient_id_;
   store::record_key key_;
   care::record_state state_;
   std::array<durable_stream, care::stream_count> durable_;
