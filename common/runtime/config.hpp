@@ -81,6 +81,7 @@ struct config {
   struct organization_section {
     std::string name = "CareTeam";
     std::string time_zone = "UTC";
+    std::string safety_person;  ///< Empty: nobody is named.
   };
   /// Whether texts are hours and dates tells care::business_calendar.
   struct calendar_section {

@@ -140,6 +140,10 @@ const std::array table = {
     setting{"organization", "name", text_setting{CARETEAM_FIELD(organization, name), some_line}, "The organization's name.", ""},
     setting{"organization", "time_zone", text_setting{CARETEAM_FIELD(organization, time_zone), known_time_zone},
             "The IANA name of the time zone in which duties begin and end.", ""},
+    setting{"organization", "safety_person", text_setting{CARETEAM_FIELD(organization, safety_person), any_line},
+            "The person who answers for an obligation when nobody else can. Without one it falls back to whoever asked, and a duty that "
+            "nobody covers to an administrator, who cannot read it: name a member of staff who is on every team.",
+            "\"grace\""},
 
     setting{"calendar", "time_zone", text_setting{CARETEAM_FIELD(calendar, time_zone), known_time_zone},
             "The IANA name of the time zone of hours and holidays. Default: organization.time_zone.", "\"America/New_York\""},
