@@ -3,7 +3,6 @@ of what they may read at that moment."""
 import asyncio
 import datetime
 import sqlite3
-import time
 
 import pytest
 from careteam_client import INVALID_ARGUMENT, Client
