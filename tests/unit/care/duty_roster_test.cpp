@@ -266,6 +266,19 @@ TEST_F(duty_rosters, who_is_not_of_the_duty_hears_what_everybody_hears_of_no_dut
   EXPECT_THAT(does("grace", define(0, nurses_duty())), refused_with(code::aborted, "defineDuty.expectedRosterVersion"));
 }
 
+TEST(places, of_a_duty_are_none_of_a_patient) {
+  rosas_record ward;
+  ward.usual_team();
+  const auto first = ward.says("rao", post(clinical));
+  auto passed_on = post(clinical).passing_on(clinical, first);
+  EXPECT_THAT(ward.does("rao", passed_on), accepted());
+  passed_on.raw().mutable_forwarded_from()->set_duty_id("onc-rn");
+  EXPECT_THAT(ward.does("rao", passed_on), refused_with(code::not_found, "postMessage.forwardedFrom"));
+  v1::Command misled = post(clinical);
+  misled.set_duty_id("onc-rn");
+  EXPECT_THAT(ward.does("rao", misled), refused_with(code::invalid_argument, "dutyId"));
+}
+
 TEST_F(duty_rosters, nobody_who_holds_it_or_is_rostered_drops_out_of_the_members) {
   auto smaller = nurses_duty();
   smaller.mutable_members()->DeleteSubrange(1, 1);  // Tom.
