@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view organization_key = "organization";
 constexpr std::string_view patient_prefix = "patient/";
+constexpr std::string_view duty_prefix = "duty/";
 
 /// States an invariant; a wrong answer is worse than none, so it stays on in Release.
 void require(bool holds, const char* what) {
@@ -35,7 +36,12 @@ bool on_team_roster(v1::Command::ActionCase action) {
 /// The role that is stored with what the actor does.
 outcome<v1::Role> role_of(const record_state& state, const actor& who, const context& with, v1::Command::ActionCase action) {
   if (who.system) return who.chosen_role;
-  if (state.patient_id.empty()) return v1::ROLE_ADMINISTRATOR;
+  if (state.is_duty()) {
+    const auto role = duty_role(state.duty, with.people, who);
+    if (!role) return no_such_duty();
+    return *role;
+  }
+  if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
   auto role = acting_role(state.team, who, with.now);
   const account* asking = with.people.find(who.person_id);
   if (on_team_roster(action) && asking && asking->administrator) {
@@ -46,6 +52,10 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
 }
 
 outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
+  if (state.is_duty()) {
+    return decide_duty(state.duty, command, who,
+                       {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete});
+  }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
@@ -54,6 +64,17 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
     return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
   }
   return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
+}
+
+/// Whether the command is for this kind of record, and names no other.
+outcome<void> check_kind(const record_state& state, const v1::Command& command) {
+  const auto action = command.action_case();
+  if (on_duties(action) != state.is_duty() || command.duty_id() != state.duty.id) {
+    return refuse(code::invalid_argument, "dutyId", on_duties(action) ? "must be set for this command" : "must be empty for this command");
+  }
+  if (state.is_duty() || on_organization(action) == state.is_organization()) return {};
+  return refuse(code::invalid_argument, "patientId",
+                state.is_organization() ? "must be set for this command" : "must be empty for this command");
 }
 
 }  // namespace
@@ -74,6 +95,31 @@ std::optional<std::string> patient_of_key(std::string_view key) {
   return std::string(key.substr(patient_prefix.size()));
 }
 
+std::string duty_record_key(std::string_view duty_id) {
+  return std::string(duty_prefix) + std::string(duty_id);
+}
+
+std::optional<std::string> duty_of_key(std::string_view key) {
+  if (!key.starts_with(duty_prefix) || key.size() == duty_prefix.size()) return std::nullopt;
+  return std::string(key.substr(duty_prefix.size()));
+}
+
+std::optional<record_state> new_record(std::string_view key) {
+  if (auto patient = patient_of_key(key)) return record_state(std::move(*patient));
+  auto duty = duty_of_key(key);
+  if (!duty) return std::nullopt;
+  record_state state;
+  state.duty.id = std::move(*duty);
+  return state;
+}
+
+std::vector<std::string> people_of(const record_state& state, instant t) {
+  std::vector<std::string> people;
+  for (const auto& member : state.duty.what.members) people.push_back(member.person);
+  for (const auto* m : state.team.at(t)) people.push_back(m->person_id);
+  return people;
+}
+
 bool on_organization(v1::Command::ActionCase action) {
   return action == v1::Command::kEnrollPerson || action == v1::Command::kSuspendPerson || action == v1::Command::kReinstatePerson ||
          action == v1::Command::kRevokeSessions;
@@ -85,6 +131,7 @@ std::string_view action_name(v1::Command::ActionCase action) {
 }
 
 std::vector<place> references(const record_state& state, const v1::Command& command) {
+  if (state.is_duty()) return {};
   if (!on_tasks(command.action_case())) return references(state.chat, command);
   auto wanted = task_references(state.tasks, command);
   const auto message = message_named(command);
@@ -103,18 +150,17 @@ void forget_settled(record_state& state) {
 }
 
 std::uint64_t about(const v1::Entry& entry) {
-  const auto chat = about_chat(entry);
-  return chat != 0 ? chat : about_task(entry);
+  if (const auto chat = about_chat(entry)) return chat;
+  if (const auto task = about_task(entry)) return task;
+  return about_handoff(entry);
 }
 
 outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (command.action_case() == v1::Command::ACTION_NOT_SET) return refuse(code::invalid_argument, "action", "needs an action");
-  if (on_organization(command.action_case()) != state.patient_id.empty()) {
-    return refuse(code::invalid_argument, "patientId",
-                  state.patient_id.empty() ? "must be set for this command" : "must be empty for this command");
-  }
+  if (auto kind = check_kind(state, command); !kind) return kind.error();
   if (!who.system && !with.people.active(who.person_id)) return refuse(code::unauthenticated, "", "this account has no access");
-  if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
+  const bool closed = !state.patient_id.empty() && !state.team.opened;
+  if (closed && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
   auto role = role_of(state, who, with, command.action_case());
   if (!role) return role.error();
   // What somebody may do follows from the role in which they act, which is also the role that is stored (A3).
@@ -134,6 +180,7 @@ void stamp(const record_state& state, facts& entries, const v1::Author& author, 
   std::array<std::uint64_t, stream_count> added{};
   for (auto& entry : entries) {
     entry.set_patient_id(state.patient_id);
+    entry.set_duty_id(state.duty.id);
     entry.set_seq(state.stream(entry.stream()).head + ++added[static_cast<std::size_t>(entry.stream())]);
     set_timestamp(*entry.mutable_time(), now);
     *entry.mutable_author() = author;
@@ -144,11 +191,14 @@ void apply(record_state& state, const v1::Entry& entry) {
   require(v1::Stream_IsValid(entry.stream()) && entry.stream() != v1::STREAM_UNSPECIFIED, "an entry has no stream");
   auto& stream = state.stream(entry.stream());
   require(entry.seq() == stream.head + 1, "an entry is not the next one of its stream");
-  require(entry.patient_id() == state.patient_id, "an entry belongs to another record");
+  require(entry.patient_id() == state.patient_id && entry.duty_id() == state.duty.id, "an entry belongs to another record");
   ++state.version;
   ++stream.head;
   if (!entry.author().person_id().empty()) ++stream.authored[entry.author().person_id()];
-  if (entry.stream() == v1::STREAM_ORGANIZATION) {
+  if (state.is_duty()) {
+    apply_duty(state.duty, entry, state.version);
+    keep_duty_timers(state.timers, state.duty, state.version);
+  } else if (entry.stream() == v1::STREAM_ORGANIZATION) {
     apply_organization(state.organization, entry);
   } else {
     apply_team(state.team, entry);
@@ -170,7 +220,13 @@ void release_spare_memory(record_state& state) {
 std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t) {
   std::vector<v1::Stream> result;
   if (!people.active(person)) return result;
-  if (state.patient_id.empty()) {
+  if (state.is_duty()) {
+    const bool theirs = of_duty(state.duty, people, person);
+    if (theirs) result.push_back(v1::STREAM_CLINICAL);
+    if (theirs || people.find(person)->administrator) result.push_back(v1::STREAM_DUTY);
+    return result;
+  }
+  if (state.is_organization()) {
     if (people.find(person)->administrator) result.push_back(v1::STREAM_ORGANIZATION);
     return result;
   }

@@ -1,4 +1,4 @@
-// A record: everything coordinated around one patient, or the organisation. The unit of consistency.
+// A record: everything coordinated around one patient, one duty, or the organisation. The unit of consistency.
 //
 // `decide` and `apply` are pure: the same state, command, actor and time give the same entries; the same entries give the same state.
 #pragma once
@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "care/chat.hpp"
+#include "care/duty.hpp"
 #include "care/organization.hpp"
 #include "care/task.hpp"
 #include "care/team.hpp"
@@ -21,6 +22,10 @@ namespace careteam::care {
 std::string record_key(std::string_view patient_id);
 /// The patient of a record's key; empty: the organisation. Nothing: no key of such a record.
 std::optional<std::string> patient_of_key(std::string_view key);
+/// A duty's record is "duty/<id>".
+std::string duty_record_key(std::string_view duty_id);
+/// The duty of a record's key. Nothing: no key of a duty's record.
+std::optional<std::string> duty_of_key(std::string_view key);
 
 inline constexpr std::size_t stream_count = v1::Stream_ARRAYSIZE;
 
@@ -32,21 +37,29 @@ struct stream_state {
 };
 
 struct record_state {
-  std::string patient_id;     ///< Empty: the organisation.
+  std::string patient_id;     ///< Empty: a duty, or the organisation.
   std::uint64_t version = 0;  ///< Counts the entries of all streams.
   std::array<stream_state, stream_count> streams;
   team_state team;
   chat_state chat;
   tasks_state tasks;
   organization_state organization;  ///< Only in the organisation's record.
+  duty_state duty;                  ///< Only in a duty's record, whose id is there.
   timer_board timers;
 
   explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
   const stream_state& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
   stream_state& stream(v1::Stream s) { return streams[static_cast<std::size_t>(s)]; }
   bool exists() const { return version > 0; }
+  bool is_duty() const { return !duty.id.empty(); }
+  bool is_organization() const { return patient_id.empty() && !is_duty(); }
   bool operator==(const record_state&) const = default;
 };
+
+/// The state of a record of any kind before its first entry. Nothing: no record has such a key.
+std::optional<record_state> new_record(std::string_view key);
+/// Who is offered the record now: the team's people, the duty's, or nobody in particular.
+std::vector<std::string> people_of(const record_state& state, instant t);
 
 struct context {
   instant now;
@@ -54,6 +67,8 @@ struct context {
   std::uint32_t stat_in_last_hour = 0;
   std::uint32_t stat_per_hour = 5;
   const task_setting& tasks = usual_task_setting();
+  std::span<const owed_item> owed = {};  ///< For a duty's record: everything that the duty owes, where the command needs it.
+  bool owed_complete = true;             ///< False: it could not be read.
 };
 
 /// The entries that must be paged in before the command can be decided.
