@@ -141,7 +141,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   if (asked.has_forwarded_from()) {
     const auto& origin = asked.forwarded_from();
     // Another patient's entry is never passed on: it would carry one person's care into another's record.
-    if (origin.patient_id() != context.team.patient_id || !is_chat_stream(origin.stream()) ||
+    if (origin.patient_id() != context.team.patient_id || !origin.duty_id().empty() || !is_chat_stream(origin.stream()) ||
         !(who.system || may_read(context.team, who.person_id, origin.stream(), context.now))) {
       return refuse(code::not_found, "postMessage.forwardedFrom", "no such entry");
     }

@@ -36,6 +36,11 @@ bool on_team_roster(v1::Command::ActionCase action) {
 /// The role that is stored with what the actor does.
 outcome<v1::Role> role_of(const record_state& state, const actor& who, const context& with, v1::Command::ActionCase action) {
   if (who.system) return who.chosen_role;
+  if (state.is_duty()) {
+    const auto role = duty_role(state.duty, with.people, who);
+    if (!role) return no_such_duty();
+    return *role;
+  }
   if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
   auto role = acting_role(state.team, who, with.now);
   const account* asking = with.people.find(who.person_id);
@@ -47,6 +52,10 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
 }
 
 outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
+  if (state.is_duty()) {
+    return decide_duty(state.duty, command, who,
+                       {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete});
+  }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
@@ -55,6 +64,17 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
     return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
   }
   return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
+}
+
+/// Whether the command is for this kind of record, and names no other.
+outcome<void> check_kind(const record_state& state, const v1::Command& command) {
+  const auto action = command.action_case();
+  if (on_duties(action) != state.is_duty() || command.duty_id() != state.duty.id) {
+    return refuse(code::invalid_argument, "dutyId", on_duties(action) ? "must be set for this command" : "must be empty for this command");
+  }
+  if (state.is_duty() || on_organization(action) == state.is_organization()) return {};
+  return refuse(code::invalid_argument, "patientId",
+                state.is_organization() ? "must be set for this command" : "must be empty for this command");
 }
 
 }  // namespace
@@ -86,7 +106,11 @@ std::optional<std::string> duty_of_key(std::string_view key) {
 
 std::optional<record_state> new_record(std::string_view key) {
   if (auto patient = patient_of_key(key)) return record_state(std::move(*patient));
-  return std::nullopt;
+  auto duty = duty_of_key(key);
+  if (!duty) return std::nullopt;
+  record_state state;
+  state.duty.id = std::move(*duty);
+  return state;
 }
 
 bool is_record_key(std::string_view key) {
@@ -97,20 +121,28 @@ bool is_record_key(std::string_view key) {
 }
 
 std::string key_of(const record_state& state) {
-  return record_key(state.patient_id);
+  return state.is_duty() ? duty_record_key(state.duty.id) : record_key(state.patient_id);
 }
 
 std::vector<std::string> people_of(const record_state& state, instant t) {
   std::vector<std::string> people;
+  for (const auto& member : state.duty.what.members) people.push_back(member.person);
   for (const auto* m : state.team.at(t)) people.push_back(m->person_id);
   return people;
 }
 
 bool among_people_of(const record_state& state, std::string_view person, instant t) {
-  return state.team.on_team(person, t);
+  return state.duty.what.member(person) || state.team.on_team(person, t);
 }
 
-v1::Role role_there(const record_state& state, const organization_state&, std::string_view person, instant t) {
+bool is_offered(const record_state& state, std::string_view person, instant t) {
+  return state.duty.what.member(person) != nullptr || std::ranges::any_of(state.team.members, [&](const membership& m) {
+    return m.person_id == person && (!m.end || t < *m.end);
+  });
+}
+
+v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t) {
+  if (state.is_duty()) return duty_role(state.duty, people, {std::string(person)}).value_or(v1::ROLE_UNSPECIFIED);
   if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   for (const auto* m : state.team.at(t)) {
@@ -124,8 +156,15 @@ bool staff_there(const record_state& state, std::string_view person, instant t) 
 }
 
 outcome<std::string> record_for(const v1::Command& command) {
-  const bool organization = on_organization(command.action_case());
+  if (on_duties(command.action_case())) {
+    if (!command.patient_id().empty()) return refuse(code::invalid_argument, "patientId", "must be empty for this command");
+    if (!is_fhir_id(command.duty_id())) {
+      return refuse(code::invalid_argument, "dutyId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - .");
+    }
+    return duty_record_key(command.duty_id());
+  }
   if (!command.duty_id().empty()) return refuse(code::invalid_argument, "dutyId", "must be empty for this command");
+  const bool organization = on_organization(command.action_case());
   if (organization && !command.patient_id().empty()) {
     return refuse(code::invalid_argument, "patientId", "must be empty for this command");
   }
@@ -146,6 +185,7 @@ std::string_view action_name(v1::Command::ActionCase action) {
 }
 
 std::vector<place> references(const record_state& state, const v1::Command& command) {
+  if (state.is_duty()) return {};
   if (!on_tasks(command.action_case())) return references(state.chat, command);
   auto wanted = task_references(state.tasks, command);
   const auto message = message_named(command);
@@ -164,18 +204,17 @@ void forget_settled(record_state& state) {
 }
 
 std::uint64_t about(const v1::Entry& entry) {
-  const auto chat = about_chat(entry);
-  return chat != 0 ? chat : about_task(entry);
+  if (const auto chat = about_chat(entry)) return chat;
+  if (const auto task = about_task(entry)) return task;
+  return about_handoff(entry);
 }
 
 outcome<facts> decide(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (command.action_case() == v1::Command::ACTION_NOT_SET) return refuse(code::invalid_argument, "action", "needs an action");
-  if (on_organization(command.action_case()) != state.is_organization()) {
-    return refuse(code::invalid_argument, "patientId",
-                  state.is_organization() ? "must be set for this command" : "must be empty for this command");
-  }
+  if (auto kind = check_kind(state, command); !kind) return kind.error();
   if (!who.system && !with.people.active(who.person_id)) return refuse(code::unauthenticated, "", "this account has no access");
-  if (!state.patient_id.empty() && !state.team.opened && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
+  const bool closed = !state.patient_id.empty() && !state.team.opened;
+  if (closed && command.action_case() != v1::Command::kOpenRecord) return no_such_record();
   auto role = role_of(state, who, with, command.action_case());
   if (!role) return role.error();
   // What somebody may do follows from the role in which they act, which is also the role that is stored (A3).
@@ -209,7 +248,10 @@ void apply(record_state& state, const v1::Entry& entry) {
   ++state.version;
   ++stream.head;
   if (!entry.author().person_id().empty()) ++stream.authored[entry.author().person_id()];
-  if (entry.stream() == v1::STREAM_ORGANIZATION) {
+  if (state.is_duty()) {
+    apply_duty(state.duty, entry, state.version);
+    keep_duty_timers(state.timers, state.duty, state.version);
+  } else if (entry.stream() == v1::STREAM_ORGANIZATION) {
     apply_organization(state.organization, entry);
   } else {
     apply_team(state.team, entry);
@@ -231,6 +273,12 @@ void release_spare_memory(record_state& state) {
 std::vector<v1::Stream> readable_streams(const record_state& state, const organization_state& people, std::string_view person, instant t) {
   std::vector<v1::Stream> result;
   if (!people.active(person)) return result;
+  if (state.is_duty()) {
+    const bool theirs = of_duty(state.duty, people, person);
+    if (theirs) result.push_back(v1::STREAM_CLINICAL);
+    if (theirs || people.find(person)->administrator) result.push_back(v1::STREAM_DUTY);
+    return result;
+  }
   if (state.is_organization()) {
     if (people.find(person)->administrator) result.push_back(v1::STREAM_ORGANIZATION);
     return result;

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "care/duty_snapshot.hpp"
 #include "care/record.hpp"
 #include "care/task_order.hpp"
 #include "careteam/internal/snapshot.pb.h"
@@ -244,6 +245,7 @@ std::string to_snapshot(const record_state& state) {
   put_chat(snapshot, state.chat);
   put_tasks(snapshot, state.tasks, state.patient_id);
   put_organization(snapshot, state.organization);
+  if (state.is_duty()) put_duty(*snapshot.mutable_duty(), state.duty);
   put_timers(snapshot, state.timers);
   std::string bytes;
   google::protobuf::io::StringOutputStream raw(&bytes);
@@ -273,6 +275,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   get_chat(state.chat, snapshot);
   get_tasks(state.tasks, snapshot);
   get_organization(state.organization, snapshot);
+  if (snapshot.has_duty() && !get_duty(state.duty, snapshot.duty())) return std::nullopt;
   get_timers(state.timers, snapshot);
   return state;
 }

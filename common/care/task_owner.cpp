@@ -131,8 +131,11 @@ std::vector<std::string> followers(const task_state& task, place at, const task_
 }
 
 std::string owner_of(const task_state& task, const task_world& world) {
-  if (const auto duty = duty_now(task.owner_duty, world); duty && !duty->holder.empty()) return duty->holder;
-  return task.owner;
+  const auto duty = duty_now(task.owner_duty, world);
+  if (!duty) return task.owner;
+  if (!duty->holder.empty()) return duty->holder;
+  // Nobody covers it: the fallback answers, and whoever once acted for it is not on duty any more (G7).
+  return duty->fallback.empty() ? task.owner : duty->fallback;
 }
 
 std::string accountable(const task_state& task, place at, const task_world& world) {

@@ -15,6 +15,7 @@
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
 #include "careteam/task_settings.hpp"
+#include "coordination/duties.hpp"
 #include "coordination/obligation_gauges.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
@@ -230,6 +231,8 @@ class server {
     people_.set_organization(hosts_.find_or_make(care::record_key({})));
     hosts_.set_listener(&hub_);
     hosts_.environment().tasks = &tasks_;
+    hosts_.environment().all_duties = &duties_.emplace(people_.accounts(), settings.organization.safety_person);
+    tasks_.duties = &duties_->directory();
     hosts_.environment().timer_set = [this](care::instant due) { timers_->set(due); };
     if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
     auto& certificate_failures =
@@ -265,16 +268,7 @@ class server {
     // Nobody can log in before the organisation's people are known.
     people_.organization()->when_settled([this](boost::system::error_code failed) {
       if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
-      people_known_ = true;
-      timers_->start();
-      obligations_->start();
-      clients_.start();
-      log_info("serving", {{"address", settings_.server.listen.host},
-                           {"port", clients_.port()},
-                           {"tls", certificate_.has_value()},
-                           {"admin_port", admin_.port()},
-                           {"store", settings_.store.path.string()},
-                           {"epoch", store_->epoch()}});
+      asio::co_spawn(loop_, open(), rethrow);
     });
     admin_.start();
     control_.start();
@@ -282,6 +276,22 @@ class server {
     disk_watch_.start();
     if (certificate_watch_) certificate_watch_->start();
     if (presence_) presence_->start();
+  }
+
+  /// Who answers for which duty comes before anything is decided, timers among it.
+  asio::awaitable<void> open() {
+    const auto failed = co_await duties_->load(*store_, hosts_);
+    if (failed && failed != store::errc::corrupt) throw std::runtime_error("the duties cannot be read: " + failed.message());
+    people_known_ = true;
+    timers_->start();
+    obligations_->start();
+    clients_.start();
+    log_info("serving", {{"address", settings_.server.listen.host},
+                         {"port", clients_.port()},
+                         {"tls", certificate_.has_value()},
+                         {"admin_port", admin_.port()},
+                         {"store", settings_.store.path.string()},
+                         {"epoch", store_->epoch()}});
   }
 
   asio::awaitable<void> stop() {
@@ -396,6 +406,7 @@ class server {
   std::unique_ptr<store::record_store> store_;
   coordination::people people_;
   coordination::record_hosts hosts_;
+  std::optional<coordination::duties> duties_;
   std::shared_ptr<coordination::timers> timers_;
   std::shared_ptr<coordination::obligation_gauges> obligations_;
   gateway::hub hub_;

@@ -76,9 +76,7 @@ asio::awaitable<bool> record_host::commit(batch& work) {
     append.commands.push_back({what.who.person_id, what.id, what.digest, static_cast<store::stream_kind>(one.where.stream), one.where.seq});
   }
   for (const auto& person : work.members_touched) {
-    bool member = false;
-    for (const auto& m : state_.team.members) member |= m.person_id == person && (!m.end || work.now < *m.end);
-    append.memberships.push_back({person, member});
+    append.memberships.push_back({person, care::is_offered(state_, person, work.now)});
   }
   if (state_.version - snapshot_version_ >= environment_.snapshot_every) append.snapshot = care::to_snapshot(state_);
   const bool snapshot = append.snapshot.has_value();
@@ -193,6 +191,7 @@ void record_host::finish(batch& work, const store::committed& done) {
   environment_.metrics.entries.increment(work.entry_count);
   environment_.metrics.committed.increment(work.acceptances.size());
   care::forget_settled(state_);
+  publish_duty();
 
   std::unordered_map<std::size_t, care::place> answers;
   for (auto& one : work.acceptances) {

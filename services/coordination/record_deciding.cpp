@@ -12,6 +12,8 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
+constexpr std::size_t page_of_owed = 500;
+
 bool changes_audience(const v1::Entry& entry) {
   switch (entry.fact_case()) {
     case v1::Entry::kMemberAdded:
@@ -23,6 +25,7 @@ bool changes_audience(const v1::Entry& entry) {
     case v1::Entry::kPersonSuspended:
     case v1::Entry::kPersonReinstated:
     case v1::Entry::kSessionsRevoked:
+    case v1::Entry::kDutyDefined:
       return true;
     default:
       return false;
@@ -37,6 +40,13 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
     if (work.answered[i]) continue;
     for (const care::place at : care::references(state_, work.commands[i].command)) {
       if (const error_code failed = co_await page_in_at(at)) co_return failed;
+    }
+  }
+  if (state_.is_duty()) {
+    const bool needed = std::ranges::any_of(work.commands, [](const auto& one) { return care::needs_owed(one.command.action_case()); }) ||
+                        std::ranges::any_of(work.timers, [](const auto& one) { return care::needs_owed(one.command.action_case()); });
+    if (needed) {
+      if (const error_code failed = co_await read_owed(work)) co_return failed;
     }
   }
   for (const auto& due : work.timers) {
@@ -57,6 +67,31 @@ asio::awaitable<error_code> record_host::page_in_at(care::place at) {
   }
   care::page_in(state_, at, entries);
   co_return error_code{};
+}
+
+asio::awaitable<error_code> record_host::read_owed(batch& work) {
+  work.owed.clear();
+  work.owed_complete = true;
+  std::optional<store::stored_obligation> after;
+  for (;;) {
+    auto page = co_await environment_.store.obligations_of(care::duty_key(state_.duty.id), after, page_of_owed);
+    if (!page) co_return page.error();
+    for (const auto& [record, row] : *page) {
+      const auto patient = care::patient_of_key(record);
+      if (!patient || (row.parts & care::row_part::answers) == 0) continue;
+      work.owed.push_back({*patient,
+                           {static_cast<v1::Stream>(row.key.stream), row.key.seq},
+                           static_cast<v1::Priority>(row.priority),
+                           row.key.breach == store::no_breach ? std::nullopt : std::optional(row.key.breach),
+                           row.version});
+    }
+    if (page->size() < page_of_owed) co_return error_code{};
+    if (work.owed.size() > care::max_owed_items) {
+      work.owed_complete = false;
+      co_return error_code{};
+    }
+    after = std::move(page->back());
+  }
 }
 
 void record_host::decide_all(batch& work) {
@@ -93,7 +128,7 @@ void record_host::decide_all(batch& work) {
       continue;
     }
     const bool stat = one.command.post_message().priority() == v1::PRIORITY_STAT;
-    care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks};
+    care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks, work.owed, work.owed_complete};
     if (stat) with.stat_in_last_hour = environment_.directory.stat_in_last_hour(one.who.person_id, now);
     auto decided = care::decide(state_, one.command, one.who, with);
     if (!decided) {
@@ -124,7 +159,7 @@ void record_host::decide_fired(batch& work) {
     due.entries.clear();
     // Its time has come, also where the clock was set back since it was handed over.
     const care::context with{std::max(work.now, due.timer.key.due), environment_.directory.accounts(), 0, environment_.stat_per_hour,
-                             *environment_.tasks};
+                             *environment_.tasks, work.owed, work.owed_complete};
     auto decided = care::decide(state_, due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
     if (decided) {
       due.entries = std::move(*decided);
@@ -146,10 +181,16 @@ std::string record_host::confirmation_needed(const submission& what, care::insta
                                                     environment_.wrong_patient_window, now);
 }
 
+void record_host::touch_people(batch& work) {
+  for (auto& person : care::people_of(state_, work.now)) work.members_touched.insert(std::move(person));
+}
+
 void record_host::add_entries(batch& work, care::facts& entries) {
   for (const auto& entry : entries) {
     work.obligations.before(state_, entry);
+    if (entry.has_duty_defined()) touch_people(work);  // Whoever is no longer among them.
     care::apply(state_, entry);
+    if (entry.has_duty_defined()) touch_people(work);
     const auto& people = environment_.directory.accounts();
     work.deliveries.add(care::calls_after(state_, entry, {work.now, people, 0, 0, *environment_.tasks}), people, work.now);
     auto& stream = work.streams[static_cast<std::size_t>(entry.stream())];

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "coordination/duties.hpp"
 #include "coordination/record_batch.hpp"
 #include "coordination/record_loading.hpp"
 #include "runtime/log.hpp"
@@ -153,6 +154,7 @@ asio::awaitable<error_code> record_host::load() {
   }
   loaded_ = true;
   arm_boundary();
+  publish_duty();
   co_return error_code{};
 }
 
@@ -221,6 +223,13 @@ asio::awaitable<void> record_host::take_batch() {
   }
   for (auto& entries : work.notes) entries.done(failed ? failed : make_error_code(store::errc::unavailable));
   for (auto& due : work.timers) due.done(failed ? failed : make_error_code(store::errc::unavailable));
+}
+
+void record_host::publish_duty() {
+  if (!state_.is_duty() || !environment_.all_duties) return;
+  const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
+  const auto affected = environment_.all_duties->take(shared_from_this(), now);
+  if (environment_.listener && !affected.empty()) environment_.listener->answering_changed(affected);
 }
 
 void record_host::arm_boundary() {

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <iterator>
 
+#include "coordination/duties.hpp"
 #include "runtime/log.hpp"
 #include "runtime/uuid.hpp"
 
@@ -64,6 +65,19 @@ void hub::obligations_changed(coordination::record_host& host, const std::vector
   for (attachment* one : at->second.attachments) one->owner->worklists_touched(*one, places);
 }
 
+void hub::answering_changed(const std::set<std::string>& people) {
+  for (const auto& person : people) {
+    const auto sessions = by_person_.find(person);
+    if (sessions == by_person_.end()) continue;
+    for (session* one : sessions->second) one->refresh_worklists();
+  }
+}
+
+std::vector<store::record_key> hub::duty_keys() {
+  const auto* duties = hosts_.environment().all_duties;
+  return duties ? duties->keys() : std::vector<store::record_key>();
+}
+
 void hub::audience_changed(coordination::record_host& host) {
   if (host.state().is_organization()) organization_changed();
   const auto at = rooms_.find(&host);
@@ -74,7 +88,13 @@ void hub::audience_changed(coordination::record_host& host) {
   }
   // People who are connected and joined just now.
   const auto people = care::people_of(host.state(), instant());
-  const std::set<std::string> joined(people.begin(), people.end());
+  std::set<std::string> joined(people.begin(), people.end());
+  if (host.state().is_duty()) {
+    for (const auto& [person, sessions] : by_person_) {
+      const auto* account = directory().accounts().find(person);
+      if (account && account->administrator) joined.insert(person);
+    }
+  }
   for (const auto& person : joined) {
     const auto sessions = by_person_.find(person);
     if (sessions == by_person_.end()) continue;

@@ -123,8 +123,13 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     co_return;
   }
   for (auto& one : *cursors) opening_->positions[{one.record, one.stream}] = person_position(one);
+  std::set<store::record_key> followed(records->begin(), records->end());
+  const auto* account = hub_.directory().accounts().find(person_);
+  if (account && account->administrator) {
+    for (auto& duty : hub_.duty_keys()) followed.insert(std::move(duty));
+  }
   opening_->left = 2;  // The organisation, and this function itself.
-  for (const auto& record : *records) {
+  for (const auto& record : followed) {
     if (!care::new_record(record)) continue;
     ++opening_->left;
     attach(hub_.hosts().find_or_make(record));
