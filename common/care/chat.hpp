@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "care/command.hpp"
+#include "care/task_policy.hpp"
 #include "care/team.hpp"
 
 namespace careteam::care {
@@ -33,8 +34,9 @@ bool is_chat_stream(v1::Stream stream);
 
 /// Who may answer for one mention: any one of them.
 struct addressee {
-  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name.
-  std::vector<std::string> people;
+  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name, or a duty.
+  std::vector<std::string> people;       ///< Of a duty: who had it when it was addressed, and who has acknowledged for it.
+  std::string duty{};                    ///< The duty that was addressed: whoever has it now answers.
   bool operator==(const addressee&) const = default;
 };
 
@@ -88,7 +90,19 @@ struct chat_context {
   std::uint32_t stat_in_last_hour = 0;         ///< STAT messages of this sender in the last hour, over all patients.
   std::uint32_t stat_per_hour = 5;             ///< The limit (A8).
   const organization_state* people = nullptr;  ///< Who has an account that works; absent: everybody.
+  const duty_directory* duties = nullptr;      ///< Absent: there are none.
 };
+
+/// Who is there to be written to, and to answer.
+struct chat_audience {
+  instant now;
+  const team_state& team;
+  const organization_state* people = nullptr;  ///< As in `chat_context`.
+  const duty_directory* duties = nullptr;
+};
+inline chat_audience audience_of(const chat_context& context) {
+  return {context.now, context.team, context.people, context.duties};
+}
 
 /// PostMessage … ReopenThread. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context);
@@ -97,16 +111,15 @@ void apply_chat(chat_state& state, const v1::Entry& entry);
 /// The message or thread of the same stream that this entry amends; 0: none.
 std::uint64_t about_chat(const v1::Entry& entry);
 
-/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
-/// still acknowledge it, else the attending, else the message's author.
+/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): of a duty, whoever has it now, else its
+/// fallback; the first of the addressed people who can still acknowledge it; else the attending, else the message's author.
 struct obligation {
   place message;
   addressee slot;
   std::string accountable;
 };
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people = nullptr);
+std::vector<obligation> obligations(const chat_state& state, const chat_audience& audience);
 /// Those of one message; none when nobody owes anything for it.
-std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
-                                       const organization_state* people = nullptr);
+std::vector<obligation> obligations_of(const message_state& message, place at, const chat_audience& audience);
 
 }  // namespace careteam::care

@@ -1,6 +1,7 @@
 #include "care/record.hpp"
 
 #include <cstdlib>
+#include <iterator>
 
 #include "care/wellformed.hpp"
 
@@ -63,7 +64,45 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_tasks(command.action_case())) {
     return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
   }
-  return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
+  return decide_chat(state.chat, command, who,
+                     {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people, with.tasks.duties});
+}
+
+/// The duty that a fact addresses although nobody holds it, and who answers for it instead; nothing: there is none such.
+void add_uncovered(std::vector<std::pair<std::string, std::string>>& to,
+                   const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& from) {
+  for (const auto& mention : from) {
+    if (mention.uncovered()) to.emplace_back(mention.duty_id(), mention.person_id(0));
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> uncovered(const v1::Entry& fact, const context& with) {
+  std::vector<std::pair<std::string, std::string>> result;
+  if (fact.has_message_posted()) add_uncovered(result, fact.message_posted().mentions());
+  if (fact.has_message_corrected()) add_uncovered(result, fact.message_corrected().mentions());
+  const auto& asked =
+      fact.has_task_requested() ? fact.task_requested().order().target().duty_id() : fact.task_instantiated().order().target().duty_id();
+  if (asked.empty() || with.tasks.duties == nullptr) return result;
+  if (const auto duty = with.tasks.duties->find(asked, with.now); duty && duty->holder.empty()) result.emplace_back(asked, duty->fallback);
+  return result;
+}
+
+/// That a duty was addressed which nobody held is a matter for the audit, in the same commit (G7).
+void note_uncovered(facts& so_far, const record_state& state, const context& with) {
+  facts notes;
+  std::array<std::uint64_t, stream_count> added{};
+  for (const auto& fact : so_far) {
+    const auto seq = state.stream(fact.stream()).head + ++added[static_cast<std::size_t>(fact.stream())];
+    for (const auto& [duty, person] : uncovered(fact, with)) {
+      auto& note = *add_fact(notes, v1::STREAM_AUDIT).mutable_duty_uncovered();
+      note.set_duty_id(duty);
+      note.set_person_id(person);
+      note.mutable_entry()->set_patient_id(state.patient_id);
+      note.mutable_entry()->set_stream(fact.stream());
+      note.mutable_entry()->set_seq(seq);
+    }
+  }
+  so_far.insert(so_far.end(), std::make_move_iterator(notes.begin()), std::make_move_iterator(notes.end()));
 }
 
 /// Whether the command is for this kind of record, and names no other.
@@ -222,6 +261,7 @@ outcome<facts> decide(const record_state& state, const v1::Command& command, con
   acting.chosen_role = *role;
   auto decided = decide_action(state, command, acting, with);
   if (!decided) return decided;
+  note_uncovered(*decided, state, with);
   v1::Author author;
   author.set_person_id(who.person_id);
   author.set_role(*role);

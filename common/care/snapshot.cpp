@@ -90,6 +90,7 @@ void put_chat(RecordSnapshot& to, const chat_state& chat) {
       auto& mention = *row.add_mentions();
       mention.set_role(slot.role);
       for (const auto& person : slot.people) mention.add_person_id(person);
+      mention.set_duty_id(slot.duty);
     }
     for (const auto& person : message.acknowledged) row.add_acknowledged(person);
     for (const auto& person : message.ever_acknowledged) row.add_ever_acknowledged(person);
@@ -113,7 +114,7 @@ void get_chat(chat_state& chat, const RecordSnapshot& from) {
     message.must_acknowledge = row.must_acknowledge();
     message.correction_only = row.correction_only();
     for (const auto& mention : row.mentions()) {
-      message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}});
+      message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}, mention.duty_id()});
     }
     message.acknowledged.insert(row.acknowledged().begin(), row.acknowledged().end());
     message.ever_acknowledged.insert(row.ever_acknowledged().begin(), row.ever_acknowledged().end());

@@ -81,6 +81,10 @@ owners owners_of(const message_state& message, const record_state& state) {
   std::string first;
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
+    if (!slot.duty.empty()) {
+      if (first.empty()) first = duty_key(slot.duty);
+      result[duty_key(slot.duty)] |= row_part::concerned;
+    }
     for (const auto& person : slot.people) {
       if (first.empty() && person != message.author) first = person_key(person);
       result[person_key(person)] |= row_part::concerned;
@@ -233,10 +237,10 @@ std::optional<worklist_item> owed_by(const record_state& state, place at, const 
   const auto* message = open_message(state, at);
   if (!message) return std::nullopt;
   std::optional<worklist_item> item;
-  for (const auto& owed : obligations_of(*message, at, state.team, view.t, &view.people)) {
+  for (const auto& owed : obligations_of(*message, at, {view.t, state.team, &view.people, view.setting.duties})) {
     if (owed.accountable == view.person) return item_of(*message, at, standing::answers);
     const auto& people = owed.slot.people;
-    if (view.person != message->author && std::find(people.begin(), people.end(), view.person) != people.end()) {
+    if (owed.slot.duty.empty() && view.person != message->author && std::find(people.begin(), people.end(), view.person) != people.end()) {
       item = item_of(*message, at, standing::asked);
     }
   }
