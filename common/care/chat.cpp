@@ -4,14 +4,12 @@
 #include <iterator>
 #include <limits>
 
+#include "care/acknowledgement.hpp"
 #include "care/content.hpp"
+#include "care/message_escalation.hpp"
 
 namespace careteam::care {
 namespace {
-
-bool must_acknowledge(v1::Priority priority) {
-  return priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_STAT;
-}
 
 std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
   std::vector<addressee> result;
@@ -19,22 +17,6 @@ std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1
     result.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}});
   }
   return result;
-}
-
-/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
-bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
-  return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
-    return m.person_id == person && m.active_at(t) && (m.role != v1::ROLE_CAREGIVER || m.has(v1::SCOPE_ACKNOWLEDGE));
-  });
-}
-
-/// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody.
-bool reachable(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
-  return may_read(team, person, stream, t) && (!people || people->active(person));
-}
-
-bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
-  return reachable(team, people, person, stream, t) && may_acknowledge(team, person, t);
 }
 
 /// Whoever holds the role now and can be reached.
@@ -162,6 +144,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   posted.set_priority(priority);
   posted.set_thread_seq(asked.thread_seq());
   posted.set_reply_to_seq(asked.reply_to_seq());
+  if (must_acknowledge(priority)) set_timestamp(*posted.mutable_acknowledge_by(), acknowledge_by(priority, context.now, context.setting));
   if (asked.has_forwarded_from()) *posted.mutable_forwarded_from() = asked.forwarded_from();
   if (asked.has_imported()) *posted.mutable_imported() = asked.imported();
   return result;
@@ -245,6 +228,9 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
     if (!asked_again.contains(person) && can_answer(context.team, context.people, person, asked.stream(), context.now)) {
       corrected.add_mentions()->add_person_id(person);
     }
+  }
+  if (!corrected.mentions().empty()) {
+    set_timestamp(*corrected.mutable_acknowledge_by(), acknowledge_by(message.priority, context.now, context.setting));
   }
   return result;
 }
@@ -360,6 +346,7 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.thread_seq = entry.message_posted().thread_seq();
       message.must_acknowledge = must_acknowledge(message.priority);
       message.addressees = addressees_of(entry.message_posted().mentions());
+      message.ladder = ladder_from(entry);
       break;
     case v1::Entry::kMessageEdited:
       message.revision_seq = entry.seq();
@@ -371,6 +358,7 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.revision_seq = entry.seq();
       message.must_acknowledge = true;
       message.addressees = addressees_of(entry.message_corrected().mentions());
+      message.ladder = ladder_from(entry);
       message.correction_only = true;
       message.acknowledged.clear();
       // From the entry alone, so that a rebuilt state is the same: whoever is asked again by name.
@@ -387,6 +375,9 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.ever_acknowledged.insert(entry.author().person_id());
       message.correction_only = true;
       break;
+    case v1::Entry::kMessageEscalated:
+      apply_escalation(message, entry.message_escalated());
+      break;
     default:
       break;
   }
@@ -396,15 +387,6 @@ void apply_message(message_state& message, const v1::Entry& entry) {
 
 bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
-}
-
-bool message_state::answered(const addressee& slot) const {
-  return std::any_of(slot.people.begin(), slot.people.end(), [&](const std::string& person) { return acknowledged.contains(person); });
-}
-
-bool message_state::open() const {
-  return must_acknowledge && !retracted &&
-         !std::all_of(addressees.begin(), addressees.end(), [&](const addressee& slot) { return answered(slot); });
 }
 
 const message_state* chat_state::message(place at) const {
@@ -521,9 +503,16 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
     case v1::Entry::kMessageEdited:
     case v1::Entry::kMessageRetracted:
     case v1::Entry::kMessageAcknowledged:
+    case v1::Entry::kMessageEscalated:
       if (message_state* message = to_change(state, target)) apply_message(*message, entry);
       move_when_settled(state, target);
       break;
+    case v1::Entry::kMessageEscalationDetailed: {
+      const auto& detailed = entry.message_escalation_detailed();
+      const auto open = state.open_messages.find({detailed.stream(), detailed.seq()});
+      if (open != state.open_messages.end()) apply_step(open->second.ladder, detailed.step());
+      break;
+    }
     case v1::Entry::kThreadOpened:
       state.open_threads[here] = {entry.thread_opened().title(), entry.thread_opened().owner_person_id(), false};
       break;
@@ -555,6 +544,8 @@ std::uint64_t about_chat(const v1::Entry& entry) {
       return entry.message_retracted().seq();
     case v1::Entry::kMessageAcknowledged:
       return entry.message_acknowledged().seq();
+    case v1::Entry::kMessageEscalated:
+      return entry.message_escalated().seq();
     case v1::Entry::kThreadResolved:
       return entry.thread_resolved().seq();
     case v1::Entry::kThreadReopened:
@@ -562,29 +553,6 @@ std::uint64_t about_chat(const v1::Entry& entry) {
     default:
       return 0;
   }
-}
-
-std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
-                                       const organization_state* people) {
-  std::vector<obligation> result;
-  if (!message.open()) return result;
-  const auto answers = [&](const std::string& person) {
-    return person != message.author && can_answer(team, people, person, at.stream, t);
-  };
-  for (const auto& slot : message.addressees) {
-    if (message.answered(slot)) continue;
-    const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
-    result.push_back({at, slot, addressed != slot.people.end() ? *addressed : answers(team.attending) ? team.attending : message.author});
-  }
-  return result;
-}
-
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people) {
-  std::vector<obligation> result;
-  for (const auto& [at, message] : state.open_messages) {
-    for (auto& owed : obligations_of(message, at, team, t, people)) result.push_back(std::move(owed));
-  }
-  return result;
 }
 
 }  // namespace careteam::care

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "care/message_escalation.hpp"
 #include "care/wellformed.hpp"
 
 namespace careteam::care {
@@ -50,10 +51,11 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
-  if (on_tasks(command.action_case())) {
-    return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
-  }
-  return decide_chat(state.chat, command, who, {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people});
+  const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
+  if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
+  if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
+  return decide_chat(state.chat, command, who,
+                     {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people, with.tasks});
 }
 
 }  // namespace
@@ -158,6 +160,9 @@ void apply(record_state& state, const v1::Entry& entry) {
     const place task{entry.stream(), about_task(entry)};
     if (task.seq != 0 || state.tasks.open.contains(here)) {
       keep_timers(state.timers, state.tasks, task.seq != 0 ? task : here, state.patient_id, state.version);
+    }
+    if (const auto message = timed_message(entry); message.seq != 0) {
+      keep_timer(state.timers, state.chat, message, state.patient_id, state.version);
     }
   }
 }

@@ -1,0 +1,36 @@
+// Who may acknowledge a message, who owes it, and who answers for it (A8, F4, invariant 5).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "care/chat.hpp"
+
+namespace careteam::care {
+
+/// Whether a message of this priority asks whomever it addresses to acknowledge it (A8).
+bool must_acknowledge(v1::Priority priority);
+
+/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
+bool may_acknowledge(const team_state& team, std::string_view person, instant t);
+/// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody. Without `people` every account
+/// works.
+bool reachable(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t);
+/// Both.
+bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t);
+
+/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
+/// still acknowledge it, else the first of those who were told in addition and may answer in their place, else the attending, else the
+/// message's author.
+struct obligation {
+  place message;
+  addressee slot;
+  std::string accountable;
+};
+std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people = nullptr);
+/// Those of one message; none when nobody owes anything for it.
+std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
+                                       const organization_state* people = nullptr);
+
+}  // namespace careteam::care
