@@ -4,8 +4,10 @@
 #include <iterator>
 #include <limits>
 
+#include "care/acknowledgement.hpp"
 #include "care/chat_mention.hpp"
 #include "care/content.hpp"
+#include "care/message_escalation.hpp"
 
 namespace careteam::care {
 namespace {
@@ -89,6 +91,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   posted.set_priority(priority);
   posted.set_thread_seq(asked.thread_seq());
   posted.set_reply_to_seq(asked.reply_to_seq());
+  if (must_acknowledge(priority)) set_timestamp(*posted.mutable_acknowledge_by(), acknowledge_by(priority, context.now, context.setting));
   if (asked.has_forwarded_from()) *posted.mutable_forwarded_from() = asked.forwarded_from();
   if (asked.has_imported()) *posted.mutable_imported() = asked.imported();
   return result;
@@ -151,6 +154,9 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
     if (!asked_again.contains(person) && can_answer(audience_of(context), person, asked.stream())) {
       corrected.add_mentions()->add_person_id(person);
     }
+  }
+  if (!corrected.mentions().empty()) {
+    set_timestamp(*corrected.mutable_acknowledge_by(), acknowledge_by(message.priority, context.now, context.setting));
   }
   return result;
 }
@@ -288,6 +294,7 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.thread_seq = entry.message_posted().thread_seq();
       message.must_acknowledge = must_acknowledge(message.priority);
       message.addressees = addressees_of(entry.message_posted().mentions());
+      message.ladder = ladder_from(entry);
       break;
     case v1::Entry::kMessageEdited:
       message.revision_seq = entry.seq();
@@ -299,6 +306,7 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.revision_seq = entry.seq();
       message.must_acknowledge = true;
       message.addressees = addressees_of(entry.message_corrected().mentions());
+      message.ladder = ladder_from(entry);
       message.correction_only = true;
       message.acknowledged.clear();
       // From the entry alone, so that a rebuilt state is the same: whoever is asked again by name.
@@ -316,6 +324,9 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.ever_acknowledged.insert(entry.author().person_id());
       message.correction_only = true;
       break;
+    case v1::Entry::kMessageEscalated:
+      apply_escalation(message, entry.message_escalated());
+      break;
     default:
       break;
   }
@@ -325,15 +336,6 @@ void apply_message(message_state& message, const v1::Entry& entry) {
 
 bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
-}
-
-bool message_state::answered(const addressee& slot) const {
-  return std::any_of(slot.people.begin(), slot.people.end(), [&](const std::string& person) { return acknowledged.contains(person); });
-}
-
-bool message_state::open() const {
-  return must_acknowledge && !retracted &&
-         !std::all_of(addressees.begin(), addressees.end(), [&](const addressee& slot) { return answered(slot); });
 }
 
 const message_state* chat_state::message(place at) const {
@@ -450,9 +452,16 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
     case v1::Entry::kMessageEdited:
     case v1::Entry::kMessageRetracted:
     case v1::Entry::kMessageAcknowledged:
+    case v1::Entry::kMessageEscalated:
       if (message_state* message = to_change(state, target)) apply_message(*message, entry);
       move_when_settled(state, target);
       break;
+    case v1::Entry::kMessageEscalationDetailed: {
+      const auto& detailed = entry.message_escalation_detailed();
+      const auto open = state.open_messages.find({detailed.stream(), detailed.seq()});
+      if (open != state.open_messages.end()) apply_step(open->second.ladder, detailed.step());
+      break;
+    }
     case v1::Entry::kThreadOpened:
       state.open_threads[here] = {entry.thread_opened().title(), entry.thread_opened().owner_person_id(), false};
       break;
@@ -484,6 +493,8 @@ std::uint64_t about_chat(const v1::Entry& entry) {
       return entry.message_retracted().seq();
     case v1::Entry::kMessageAcknowledged:
       return entry.message_acknowledged().seq();
+    case v1::Entry::kMessageEscalated:
+      return entry.message_escalated().seq();
     case v1::Entry::kThreadResolved:
       return entry.thread_resolved().seq();
     case v1::Entry::kThreadReopened:
@@ -491,31 +502,6 @@ std::uint64_t about_chat(const v1::Entry& entry) {
     default:
       return 0;
   }
-}
-
-std::vector<obligation> obligations_of(const message_state& message, place at, const chat_audience& audience) {
-  std::vector<obligation> result;
-  if (!message.open()) return result;
-  const auto answers = [&](const std::string& person) { return person != message.author && can_answer(audience, person, at.stream); };
-  for (const auto& slot : message.addressees) {
-    if (message.answered(slot)) continue;
-    auto person = answers_for_duty(slot.duty, at.stream, audience);
-    if (!answers(person)) {
-      const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
-      const auto& attending = audience.team.attending;
-      person = addressed != slot.people.end() ? *addressed : answers(attending) ? attending : message.author;
-    }
-    result.push_back({at, slot, std::move(person)});
-  }
-  return result;
-}
-
-std::vector<obligation> obligations(const chat_state& state, const chat_audience& audience) {
-  std::vector<obligation> result;
-  for (const auto& [at, message] : state.open_messages) {
-    for (auto& owed : obligations_of(message, at, audience)) result.push_back(std::move(owed));
-  }
-  return result;
 }
 
 }  // namespace careteam::care

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "care/acknowledgement.hpp"
+
 namespace careteam::care {
 namespace {
 
 constexpr std::string_view field = "postMessage.mentions";
-
-std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience& audience) {
-  if (duty_id.empty() || audience.duties == nullptr) return std::nullopt;
-  return audience.duties->find(duty_id, audience.now);
-}
 
 /// Whoever holds the role now and can be reached.
 template <class Accept>
@@ -44,8 +41,9 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
   if (owed && !may_acknowledge(context.team, person, context.now)) {
     return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
   }
-  const auto away =
-      context.duties == nullptr || who.system || person == who.person_id ? std::nullopt : context.duties->absence_of(person, context.now);
+  const auto away = context.setting.duties == nullptr || who.system || person == who.person_id
+                        ? std::nullopt
+                        : context.setting.duties->absence_of(person, context.now);
   if (!away) {
     to.add_person_id(person);
     return {};
@@ -94,31 +92,6 @@ outcome<void> resolve_duty(const std::string& duty_id, const v1::PostMessage& as
 }
 
 }  // namespace
-
-bool must_acknowledge(v1::Priority priority) {
-  return priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_STAT;
-}
-
-bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
-  return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
-    return m.person_id == person && m.active_at(t) && (m.role != v1::ROLE_CAREGIVER || m.has(v1::SCOPE_ACKNOWLEDGE));
-  });
-}
-
-bool reachable(const chat_audience& audience, std::string_view person, v1::Stream stream) {
-  return may_read(audience.team, person, stream, audience.now) && (!audience.people || audience.people->active(person));
-}
-
-bool can_answer(const chat_audience& audience, std::string_view person, v1::Stream stream) {
-  return reachable(audience, person, stream) && may_acknowledge(audience.team, person, audience.now);
-}
-
-std::string answers_for_duty(std::string_view duty_id, v1::Stream stream, const chat_audience& audience) {
-  const auto duty = duty_now(duty_id, audience);
-  if (!duty) return {};
-  if (can_answer(audience, duty->holder, stream)) return duty->holder;
-  return can_answer(audience, duty->fallback, stream) ? duty->fallback : std::string();
-}
 
 outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage& asked, const actor& who, const chat_context& context,
                               v1::ResolvedMention& to) {

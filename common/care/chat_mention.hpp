@@ -1,5 +1,5 @@
-// Whom a message addresses (`domain.md` A6, G7): people, roles and duties, as they are resolved when it is sent; and who answers for what a
-// mention owes now. Only chat includes it.
+// Whom a message addresses (`domain.md` A6, G7): people, roles and duties, as they are resolved when it is sent. Only chat
+// includes it.
 #pragma once
 
 #include <string>
@@ -9,16 +9,6 @@
 #include "care/chat.hpp"
 
 namespace careteam::care {
-
-/// A message of this priority waits for an acknowledgement (A8).
-bool must_acknowledge(v1::Priority priority);
-
-/// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody.
-bool reachable(const chat_audience& audience, std::string_view person, v1::Stream stream);
-/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
-bool may_acknowledge(const team_state& team, std::string_view person, instant t);
-/// Both.
-bool can_answer(const chat_audience& audience, std::string_view person, v1::Stream stream);
 
 /// Puts whom the mention stands for into `to`.
 ///
@@ -33,8 +23,5 @@ outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage&
 v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context);
 
 std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions);
-
-/// Whoever can answer for the duty now, from the stream's audience: its holder, else its fallback; empty: neither can.
-std::string answers_for_duty(std::string_view duty_id, v1::Stream stream, const chat_audience& audience);
 
 }  // namespace careteam::care

@@ -137,6 +137,14 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
   }
 }
 
+/// Those who were asked in addition, and have not acknowledged.
+void call_told(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
+  for (const auto& person : message.ladder.told) {
+    const bool reads_it = may_read(state.team, person, at.stream, with.now) && with.people.active(person);
+    if (reads_it && message.awaits_told(person)) to.call_person(at, called_for::acknowledge, person, again);
+  }
+}
+
 void call_addressees(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
@@ -145,6 +153,7 @@ void call_addressees(collector& to, const message_state& message, place at, cons
       if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again);
     }
   }
+  call_told(to, message, at, state, with, again);
 }
 
 void after_message_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const context& with) {
@@ -161,6 +170,10 @@ void after_message_entry(call_changes& changes, const record_state& state, const
     case v1::Entry::kMessageCorrected:
       to.off(at, {called_for::acknowledge});
       call_addressees(to, *message, at, state, with, false);
+      break;
+    case v1::Entry::kMessageEscalated:
+      // Whoever was called before stays called.
+      for (const auto& person : entry.message_escalated().person_id()) to.call_person(at, called_for::acknowledge, person);
       break;
     case v1::Entry::kMessageRetracted:
       to.off(at, {called_for::acknowledge});

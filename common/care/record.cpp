@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "care/message_escalation.hpp"
 #include "care/wellformed.hpp"
 
 namespace careteam::care {
@@ -61,11 +62,11 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
-  if (on_tasks(command.action_case())) {
-    return decide_task(state.tasks, command, who, {with.now, state.team, with.people, state.chat, heads, with.tasks});
-  }
+  const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
+  if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
+  if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
   return decide_chat(state.chat, command, who,
-                     {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people, with.tasks.duties});
+                     {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people, with.tasks});
 }
 
 /// The duty that a fact addresses although nobody holds it, and who answers for it instead; nothing: there is none such.
@@ -175,9 +176,8 @@ bool among_people_of(const record_state& state, std::string_view person, instant
 }
 
 bool is_offered(const record_state& state, std::string_view person, instant t) {
-  return state.duty.what.member(person) != nullptr || std::ranges::any_of(state.team.members, [&](const membership& m) {
-    return m.person_id == person && (!m.end || t < *m.end);
-  });
+  return state.duty.what.member(person) != nullptr ||
+         std::ranges::any_of(state.team.members, [&](const membership& m) { return m.person_id == person && (!m.end || t < *m.end); });
 }
 
 v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t) {
@@ -301,6 +301,9 @@ void apply(record_state& state, const v1::Entry& entry) {
     const place task{entry.stream(), about_task(entry)};
     if (task.seq != 0 || state.tasks.open.contains(here)) {
       keep_timers(state.timers, state.tasks, task.seq != 0 ? task : here, state.patient_id, state.version);
+    }
+    if (const auto message = timed_message(entry); message.seq != 0) {
+      keep_timer(state.timers, state.chat, message, state.patient_id, state.version);
     }
   }
 }

@@ -75,6 +75,30 @@ void get_team(team_state& team, const RecordSnapshot& from) {
   for (const auto& [person, version] : from.roster_seen()) team.seen.emplace(person, version);
 }
 
+void put_ladder(RecordSnapshot::Message& to, const message_state& message) {
+  const auto& ladder = message.ladder;
+  to.set_asked_seq(ladder.asked_seq);
+  to.set_level(ladder.level);
+  to.set_no_response(ladder.no_response);
+  to.set_has_due(ladder.due.has_value());
+  if (ladder.due) to.set_due_us(micros(*ladder.due));
+  for (const auto& person : ladder.told) to.add_told(person);
+  for (std::size_t i = 0; i < message.addressees.size(); ++i) {
+    if (message.addressees[i].stand_ins) to.add_stand_ins(static_cast<std::uint32_t>(i));
+  }
+}
+
+void get_ladder(message_state& message, const RecordSnapshot::Message& from) {
+  message.ladder.asked_seq = from.asked_seq();
+  message.ladder.level = from.level();
+  message.ladder.no_response = from.no_response();
+  if (from.has_due()) message.ladder.due = from_micros(from.due_us());
+  message.ladder.told = {from.told().begin(), from.told().end()};
+  for (const auto index : from.stand_ins()) {
+    if (index < message.addressees.size()) message.addressees[index].stand_ins = true;
+  }
+}
+
 void put_chat(RecordSnapshot& to, const chat_state& chat) {
   for (const auto& [at, message] : chat.open_messages) {
     auto& row = *to.add_messages();
@@ -92,6 +116,7 @@ void put_chat(RecordSnapshot& to, const chat_state& chat) {
       for (const auto& person : slot.people) mention.add_person_id(person);
       mention.set_duty_id(slot.duty);
     }
+    put_ladder(row, message);
     for (const auto& person : message.acknowledged) row.add_acknowledged(person);
     for (const auto& person : message.ever_acknowledged) row.add_ever_acknowledged(person);
   }
@@ -116,6 +141,7 @@ void get_chat(chat_state& chat, const RecordSnapshot& from) {
     for (const auto& mention : row.mentions()) {
       message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}, mention.duty_id()});
     }
+    get_ladder(message, row);
     message.acknowledged.insert(row.acknowledged().begin(), row.acknowledged().end());
     message.ever_acknowledged.insert(row.ever_acknowledged().begin(), row.ever_acknowledged().end());
     chat.open_messages.emplace(place{row.stream(), row.seq()}, std::move(message));

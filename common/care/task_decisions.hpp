@@ -1,4 +1,4 @@
-// The decisions on tasks, one file per part of a task's life. Only `task.cpp` and these files include it.
+// The decisions on tasks, one file per part of a task's life. Only `task.cpp`, these files and what makes tasks by itself include it.
 #pragma once
 
 #include <string>
@@ -66,6 +66,15 @@ outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer
 [[nodiscard]] bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule);
 /// Asks a supervisor to see to a task about which everybody is silent; nothing when the silence has reached the safety person.
 void add_supervision(facts& to, const task_case& one);
+/// What a task that follows an unanswered message is about.
+struct message_follow_up {
+  v1::Stream stream;  ///< Where it lives.
+  place message;      ///< What it links; seq 0: nothing, where not everybody who reads it could read the message.
+  std::string requester;
+  task_origin origin;
+};
+/// Asks the first of these people at once (stat) to see to a message that nobody acknowledged; the others are its ladder.
+void add_message_follow_up(facts& to, const message_follow_up& what, const std::vector<std::string>& people, const task_context& context);
 /// The same task once more (T12).
 void add_repetition(facts& to, const task_case& one);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "care/acknowledgement.hpp"
+#include "care/message_escalation.hpp"
 #include "care/task_owner.hpp"
 
 namespace careteam::care {
@@ -90,6 +92,9 @@ owners owners_of(const message_state& message, const record_state& state) {
       result[person_key(person)] |= row_part::concerned;
     }
   }
+  for (const auto& person : message.ladder.told) {
+    if (message.awaits_told(person)) result[person_key(person)] |= row_part::concerned;
+  }
   if (first.empty() && !state.team.attending.empty()) first = person_key(state.team.attending);
   if (first.empty()) first = message.author.empty() ? record_key(state.patient_id) : person_key(message.author);
   result[first] |= row_part::answers;
@@ -113,7 +118,8 @@ worklist_item item_of(const task_state& task, place at, standing how) {
 }
 
 worklist_item item_of(const message_state& message, place at, standing how) {
-  return {at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, std::nullopt, message.revision_seq};
+  return {
+      at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, message.ladder.due, message.revision_seq};
 }
 
 bool readable(const record_state& state, place at, const worklist_view& view) {
@@ -163,6 +169,7 @@ std::vector<obligation_row> obligation_rows(const record_state& state, place at)
   const auto* message = open_message(state, at);
   if (!message) return {};
   row.kind = obligation_kind::acknowledgement;
+  row.breach = message->ladder.due;
   row.priority = message->priority;
   row.version = message->revision_seq;
   return spread(row, owners_of(*message, state));
@@ -202,6 +209,9 @@ void obligation_changes::before(const record_state& state, const v1::Entry& entr
       // Who holds a role, and who answers when nobody is named, is a part of every row.
       for (const auto at : open_obligations(state)) keep(state, at);
       return;
+    case v1::Entry::kMessageEscalationDetailed:
+      keep(state, timed_message(entry));
+      return;
     default:
       break;
   }
@@ -237,6 +247,7 @@ std::optional<worklist_item> owed_by(const record_state& state, place at, const 
   const auto* message = open_message(state, at);
   if (!message) return std::nullopt;
   std::optional<worklist_item> item;
+  if (message->awaits_told(view.person)) item = item_of(*message, at, standing::asked);
   for (const auto& owed : obligations_of(*message, at, {view.t, state.team, &view.people, view.setting.duties})) {
     if (owed.accountable == view.person) return item_of(*message, at, standing::answers);
     const auto& people = owed.slot.people;

@@ -92,7 +92,9 @@ async def test_an_acknowledgement_is_owed_until_it_is_given(ward):
     assert sent.ok, sent
     await owed.becomes(("pat", sent.seq))
     await asked.becomes(("pat", sent.seq))
-    assert owed.items[("pat", sent.seq)]["kind"] == "KIND_ACKNOWLEDGEMENT" and "breach" not in owed.items[("pat", sent.seq)]
+    assert owed.items[("pat", sent.seq)]["kind"] == "KIND_ACKNOWLEDGEMENT"
+    posted = (await rao.has("pat", "clinical", sent.seq))
+    assert owed.items[("pat", sent.seq)]["breach"] == posted["messagePosted"]["acknowledgeBy"]
     assert (await rao.command("pat", {"acknowledgeMessage": {"stream": "STREAM_CLINICAL", "seq": str(sent.seq)}})).ok
     await owed.becomes()
     await asked.becomes()

@@ -26,9 +26,19 @@ class ledger {
       messages_[{entry.stream(), entry.message_edited().seq()}].revision = entry.seq();
     } else if (entry.has_message_corrected()) {
       messages_[{entry.stream(), entry.message_corrected().seq()}] = {
-          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}};
+          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}, {}, {}};
     } else if (entry.has_message_retracted()) {
       messages_[{entry.stream(), entry.message_retracted().seq()}].retracted = true;
+    } else if (entry.has_message_escalated()) {
+      const auto& escalated = entry.message_escalated();
+      const place at{entry.stream(), escalated.seq()};
+      EXPECT_TRUE(owed().contains(at)) << "escalated, and nobody owed anything";
+      auto& one = messages_[at];
+      for (const auto& person : escalated.person_id()) {
+        EXPECT_TRUE(one.told.insert(person).second) << "asked twice";
+        EXPECT_FALSE(one.by.contains(person)) << "asked who had acknowledged";
+      }
+      one.stand_ins.insert(escalated.mention().begin(), escalated.mention().end());
     } else if (entry.has_message_acknowledged()) {
       auto& one = messages_[{entry.stream(), entry.message_acknowledged().seq()}];
       EXPECT_EQ(entry.message_acknowledged().revision_seq(), one.revision) << "an acknowledgement of what is not the latest";
@@ -45,9 +55,10 @@ class ledger {
     std::map<place, std::size_t> result;
     for (const auto& [at, one] : messages_) {
       if (!one.owed || one.retracted) continue;
-      for (const auto& slot : one.slots) {
-        const bool answered = std::any_of(slot.begin(), slot.end(), [&](const std::string& person) { return one.by.contains(person); });
-        if (!answered) ++result[at];
+      const auto acknowledged = [&one = one](const std::string& person) { return one.by.contains(person); };
+      for (std::size_t i = 0; i < one.slots.size(); ++i) {
+        const bool in_place = one.stand_ins.contains(i) && std::any_of(one.told.begin(), one.told.end(), acknowledged);
+        if (!in_place && std::none_of(one.slots[i].begin(), one.slots[i].end(), acknowledged)) ++result[at];
       }
     }
     return result;
@@ -61,7 +72,8 @@ class ledger {
     bool acknowledged = false;
     std::uint64_t revision = 0;
     slot_list slots;
-    std::set<std::string> by;
+    std::set<std::string> by, told;
+    std::set<std::size_t> stand_ins;
   };
   static slot_list slots(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
     slot_list result;
@@ -119,12 +131,14 @@ class record_property : public ::testing::Test {
   /// Mostly the host fires what is due, the oldest first; sometimes it is away.
   static std::optional<attempt> due_timer(const rosas_record& ward, command_generator& generate) {
     if (generate.random().percent(40)) return std::nullopt;
-    std::optional<running_timer> oldest;
-    for (const auto& one : running_timers(ward.tasks())) {
-      if (one.due <= ward.now && (!oldest || one.due < oldest->due)) oldest = one;
+    const pending_timer* oldest = nullptr;
+    for (const auto& [id, one] : ward.record.state().timers.pending()) {
+      if (one.due <= ward.now && (!oldest || one.due < oldest->due)) oldest = &one;
     }
     if (!oldest) return std::nullopt;
-    return attempt{the_system(), fire(oldest->task, oldest->kind, oldest->level, oldest->version)};
+    v1::Command command;
+    EXPECT_TRUE(command.ParseFromString(oldest->command));
+    return attempt{the_system(), command};
   }
 
   static void change_people(rosas_record& ward, command_generator& generate) {
@@ -163,6 +177,7 @@ class record_property : public ::testing::Test {
     for (const auto& stream : after.streams) heads += stream.head;
     EXPECT_EQ(after.version, heads);
     check_owed(ward, book);
+    check_ladders(after);
     tasks.check(ward);
   }
 
@@ -178,6 +193,12 @@ class record_property : public ::testing::Test {
     EXPECT_EQ(first_unknown(entry), std::nullopt);
     if (entry.stream() == shared) {
       EXPECT_EQ(entry.SerializeAsString().find(hidden_mark), std::string::npos) << "hidden words in shared";
+      EXPECT_FALSE(entry.message_escalated().has_step()) << "patients read how far an escalation has come";
+      EXPECT_NE(entry.task_requested().origin().rule(), v1::TASK_RULE_UNACKNOWLEDGED) << "patients read of the staff's follow-up";
+    }
+    for (const auto& id : entry.message_escalated().person_id()) {
+      EXPECT_TRUE(may_read(before.team, id, entry.stream(), ward.now)) << "asked somebody outside the audience";
+      EXPECT_TRUE(ward.people.state().organization.active(id)) << "asked somebody without access";
     }
     if (tried.who.system) return;
 
@@ -244,6 +265,19 @@ class record_property : public ::testing::Test {
     }
     EXPECT_EQ(owed, book.owed()) << "an obligation was lost or doubled";
     most_owed_ = std::max(most_owed_, owed.size());
+  }
+
+  /// Silence ends: exactly the unanswered messages whose ladder has not ended have a timer, and no other has.
+  static void check_ladders(const record_state& state) {
+    std::set<std::string> expected, armed;
+    for (const auto& [at, message] : state.chat.open_messages) {
+      if (message.ladder.no_response) continue;
+      expected.insert("message/" + std::to_string(at.stream) + "/" + std::to_string(at.seq) + "/acknowledge");
+    }
+    for (const auto& [id, timer] : state.timers.pending()) {
+      if (id.starts_with("message/")) armed.insert(id);
+    }
+    EXPECT_EQ(armed, expected);
   }
 
   /// Whoever owes something, or asked for it, finds it by the index; the attending and the safety person look at the record itself.

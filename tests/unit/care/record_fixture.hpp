@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "care/acknowledgement.hpp"
 #include "care/record.hpp"
 #include "care/wellformed.hpp"
 
