@@ -26,13 +26,14 @@ class ledger {
       messages_[{entry.stream(), entry.message_edited().seq()}].revision = entry.seq();
     } else if (entry.has_message_corrected()) {
       messages_[{entry.stream(), entry.message_corrected().seq()}] = {
-          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}};
+          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}, {}};
     } else if (entry.has_message_retracted()) {
       messages_[{entry.stream(), entry.message_retracted().seq()}].retracted = true;
     } else if (entry.has_message_acknowledged()) {
       auto& one = messages_[{entry.stream(), entry.message_acknowledged().seq()}];
       EXPECT_EQ(entry.message_acknowledged().revision_seq(), one.revision) << "an acknowledgement of what is not the latest";
       EXPECT_FALSE(one.retracted);
+      for (const auto& duty : entry.message_acknowledged().duty_id()) one.for_duties.insert(duty);
       EXPECT_TRUE(one.by.insert(entry.author().person_id()).second) << "acknowledged twice";
       one.acknowledged = true;
     }
@@ -46,7 +47,8 @@ class ledger {
     for (const auto& [at, one] : messages_) {
       if (!one.owed || one.retracted) continue;
       for (const auto& slot : one.slots) {
-        const bool answered = std::any_of(slot.begin(), slot.end(), [&](const std::string& person) { return one.by.contains(person); });
+        const auto answers = [&](const std::string& person) { return one.by.contains(person); };
+        const bool answered = std::ranges::any_of(slot.people, answers) || one.for_duties.contains(slot.duty);
         if (!answered) ++result[at];
       }
     }
@@ -54,7 +56,11 @@ class ledger {
   }
 
  private:
-  using slot_list = std::vector<std::vector<std::string>>;
+  struct slot_line {
+    std::vector<std::string> people;
+    std::string duty;
+  };
+  using slot_list = std::vector<slot_line>;
   struct message_line {
     bool owed = false;
     bool retracted = false;
@@ -62,10 +68,13 @@ class ledger {
     std::uint64_t revision = 0;
     slot_list slots;
     std::set<std::string> by;
+    std::set<std::string> for_duties;
   };
   static slot_list slots(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
     slot_list result;
-    for (const auto& mention : mentions) result.emplace_back(mention.person_id().begin(), mention.person_id().end());
+    for (const auto& mention : mentions) {
+      result.push_back({{mention.person_id().begin(), mention.person_id().end()}, mention.duty_id()});
+    }
     return result;
   }
   std::map<place, message_line> messages_;
@@ -88,7 +97,7 @@ class record_property : public ::testing::Test {
       pass_time(ward, generate);
       if (generate.random().percent(3)) change_people(ward, generate);
       if (step == steps / 2) midway.emplace(to_snapshot(ward.record.state()), ward.record.log().size());
-      if (generate.random().percent(1)) generate.change_duties(duties);
+      if (generate.random().percent(1)) generate.change_duties(duties, ward.now);
       const auto tried = due_timer(ward, generate).value_or(generate.any(ward));
       check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book, tasks);
       if (step % 100 == 99) check_people(ward), check_worklists(ward);
