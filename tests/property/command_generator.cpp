@@ -130,6 +130,8 @@ message command_generator::post_something(const rosas_record& ward, v1::Stream s
     // Mostly people and roles that are there: a mention that is refused says nothing about what follows from one.
     if (dice_.percent(60)) {
       said.to(readers.empty() || dice_.percent(10) ? dice_.of(cast()) : dice_.of(readers));
+    } else if (dice_.percent(30)) {
+      said.to_duty(dice_.of(duty_names()));
     } else {
       said.to(team.empty() || dice_.percent(10) ? role() : dice_.of(team)->role);
     }

@@ -26,7 +26,7 @@ class ledger {
       messages_[{entry.stream(), entry.message_edited().seq()}].revision = entry.seq();
     } else if (entry.has_message_corrected()) {
       messages_[{entry.stream(), entry.message_corrected().seq()}] = {
-          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}, {}, {}};
+          true, false, true, entry.seq(), slots(entry.message_corrected().mentions()), {}, {}, {}, {}};
     } else if (entry.has_message_retracted()) {
       messages_[{entry.stream(), entry.message_retracted().seq()}].retracted = true;
     } else if (entry.has_message_escalated()) {
@@ -43,6 +43,7 @@ class ledger {
       auto& one = messages_[{entry.stream(), entry.message_acknowledged().seq()}];
       EXPECT_EQ(entry.message_acknowledged().revision_seq(), one.revision) << "an acknowledgement of what is not the latest";
       EXPECT_FALSE(one.retracted);
+      for (const auto& duty : entry.message_acknowledged().duty_id()) one.for_duties.insert(duty);
       EXPECT_TRUE(one.by.insert(entry.author().person_id()).second) << "acknowledged twice";
       one.acknowledged = true;
     }
@@ -56,28 +57,38 @@ class ledger {
     for (const auto& [at, one] : messages_) {
       if (!one.owed || one.retracted) continue;
       const auto acknowledged = [&one = one](const std::string& person) { return one.by.contains(person); };
-      for (std::size_t i = 0; i < one.slots.size(); ++i) {
-        const bool in_place = one.stand_ins.contains(i) && std::any_of(one.told.begin(), one.told.end(), acknowledged);
-        if (!in_place && std::none_of(one.slots[i].begin(), one.slots[i].end(), acknowledged)) ++result[at];
+      for (std::size_t k = 0; k < one.slots.size(); ++k) {
+        const auto& slot = one.slots[k];
+        const bool in_place = one.stand_ins.contains(k) && std::ranges::any_of(one.told, acknowledged);
+        const bool answered = std::ranges::any_of(slot.people, acknowledged) || one.for_duties.contains(slot.duty);
+        if (!in_place && !answered) ++result[at];
       }
     }
     return result;
   }
 
  private:
-  using slot_list = std::vector<std::vector<std::string>>;
+  struct slot_line {
+    std::vector<std::string> people;
+    std::string duty;
+  };
+  using slot_list = std::vector<slot_line>;
   struct message_line {
     bool owed = false;
     bool retracted = false;
     bool acknowledged = false;
     std::uint64_t revision = 0;
     slot_list slots;
-    std::set<std::string> by, told;
+    std::set<std::string> by;
+    std::set<std::string> for_duties;
+    std::set<std::string> told;
     std::set<std::size_t> stand_ins;
   };
   static slot_list slots(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
     slot_list result;
-    for (const auto& mention : mentions) result.emplace_back(mention.person_id().begin(), mention.person_id().end());
+    for (const auto& mention : mentions) {
+      result.push_back({{mention.person_id().begin(), mention.person_id().end()}, mention.duty_id()});
+    }
     return result;
   }
   std::map<place, message_line> messages_;
@@ -100,7 +111,7 @@ class record_property : public ::testing::Test {
       pass_time(ward, generate);
       if (generate.random().percent(3)) change_people(ward, generate);
       if (step == steps / 2) midway.emplace(to_snapshot(ward.record.state()), ward.record.log().size());
-      if (generate.random().percent(1)) generate.change_duties(duties);
+      if (generate.random().percent(1)) generate.change_duties(duties, ward.now);
       const auto tried = due_timer(ward, generate).value_or(generate.any(ward));
       check_step(ward, tried, generate.random().percent(60) ? batch::goes_on : batch::ends, book, tasks);
       if (step % 100 == 99) check_people(ward), check_worklists(ward);

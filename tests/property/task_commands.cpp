@@ -3,21 +3,21 @@
 #include "property/command_generator.hpp"
 
 namespace careteam::care::fixture {
-namespace {
 
-const std::vector<std::string>& duty_names() {
+const std::vector<std::string>& command_generator::duty_names() {
   static const std::vector<std::string> names = {"onc-rn", "onc-md", "nights", "nobody's"};
   return names;
 }
 
-}  // namespace
-
-void command_generator::change_duties(clinic_duties& duties) {
+void command_generator::change_duties(clinic_duties& duties, instant now) {
+  using namespace std::chrono_literals;
   auto& duty = duties.held[duty_names()[dice_.below(3)]];
   duty.holder = dice_.percent(15) ? "" : dice_.of(cast());
   duty.fallback = dice_.percent(15) ? "" : dice_.of(cast());
   duty.roles.clear();
   if (dice_.percent(30)) duty.roles = {v1::ROLE_ONCOLOGY_NURSE, v1::ROLE_NURSE_PRACTITIONER};
+  duties.away.clear();
+  if (dice_.percent(50)) duties.away[dice_.of(cast())] = {dice_.of(duty_names()), dice_.percent(30) ? "" : dice_.of(cast()), now + 10h};
 }
 
 task command_generator::order(const rosas_record& ward, v1::Stream stream) {
