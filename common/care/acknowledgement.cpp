@@ -18,8 +18,8 @@ bool reachable(const team_state& team, const organization_state* people, std::st
   return may_read(team, person, stream, t) && (!people || people->active(person));
 }
 
-bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
-  return reachable(team, people, person, stream, t) && may_acknowledge(team, person, t);
+bool can_answer(const team_state& team, const organization_state* people, std::string_view person, place message, instant t) {
+  return may_see(team, person, message.stream, message.seq, t) && (!people || people->active(person)) && may_acknowledge(team, person, t);
 }
 
 bool message_state::answered(const addressee& slot) const {
@@ -41,9 +41,7 @@ std::vector<obligation> obligations_of(const message_state& message, place at, c
                                        const organization_state* people) {
   std::vector<obligation> result;
   if (!message.open()) return result;
-  const auto answers = [&](const std::string& person) {
-    return person != message.author && can_answer(team, people, person, at.stream, t);
-  };
+  const auto answers = [&](const std::string& person) { return person != message.author && can_answer(team, people, person, at, t); };
   const auto first_of = [&](const std::vector<std::string>& asked) {
     const auto found = std::find_if(asked.begin(), asked.end(), answers);
     return found == asked.end() ? std::string() : *found;

@@ -17,8 +17,8 @@ bool may_acknowledge(const team_state& team, std::string_view person, instant t)
 /// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody. Without `people` every account
 /// works.
 bool reachable(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t);
-/// Both.
-bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t);
+/// Sees the message, has an account that works, and may acknowledge. With seq `yet_to_come`: a message that is being written.
+bool can_answer(const team_state& team, const organization_state* people, std::string_view person, place message, instant t);
 
 /// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
 /// still acknowledge it, else the first of those who were told in addition and may answer in their place, else the attending, else the

@@ -178,13 +178,13 @@ outcome<facts> edit(const chat_state& state, const v1::EditMessage& asked, const
 
 /// Who is asked now for what `slot` owes: the role's holders of today, the same person, or the attending for whoever is gone. May be
 /// nobody.
-v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context) {
+v1::ResolvedMention asked_now(const addressee& slot, place message, const actor& author, const chat_context& context) {
   v1::ResolvedMention mention;
   const auto answers = [&](const std::string& person) {
-    return person != author.person_id && can_answer(context.team, context.people, person, stream, context.now);
+    return person != author.person_id && can_answer(context.team, context.people, person, message, context.now);
   };
   if (slot.role != v1::ROLE_UNSPECIFIED) {
-    add_holders(mention, slot.role, stream, context, answers);
+    add_holders(mention, slot.role, message.stream, context, answers);
   } else {
     for (const auto& person : slot.people) {
       if (answers(person)) mention.add_person_id(person);
@@ -218,14 +218,14 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
   std::set<std::string> asked_again;
   if (message.must_acknowledge) {
     for (const auto& slot : message.addressees) {
-      auto mention = asked_now(slot, asked.stream(), who, context);
+      auto mention = asked_now(slot, {asked.stream(), asked.seq()}, who, context);
       if (mention.person_id().empty()) continue;
       if (mention.person_id_size() == 1) asked_again.insert(mention.person_id(0));
       *corrected.add_mentions() = std::move(mention);
     }
   }
   for (const auto& person : message.ever_acknowledged) {
-    if (!asked_again.contains(person) && can_answer(context.team, context.people, person, asked.stream(), context.now)) {
+    if (!asked_again.contains(person) && can_answer(context.team, context.people, person, {asked.stream(), asked.seq()}, context.now)) {
       corrected.add_mentions()->add_person_id(person);
     }
   }

@@ -33,7 +33,7 @@ struct silence {
   /// May be asked in addition: can acknowledge it, and nobody has asked them before.
   bool may_be_told(const std::string& person) const {
     return person != message.author && !addressed(person) && !among(message.ladder.told, person) &&
-           !message.acknowledged.contains(person) && can_answer(context.team, &context.people, person, at.stream, context.now);
+           !message.acknowledged.contains(person) && can_answer(context.team, &context.people, person, at, context.now);
   }
 };
 

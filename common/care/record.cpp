@@ -1,7 +1,9 @@
 #include "care/record.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
+#include "care/invitation.hpp"
 #include "care/message_escalation.hpp"
 #include "care/wellformed.hpp"
 
@@ -27,6 +29,8 @@ bool on_team_roster(v1::Command::ActionCase action) {
     case v1::Command::kAssignAttending:
     case v1::Command::kViewRoster:
     case v1::Command::kOpenRecord:
+    case v1::Command::kInviteConsultant:
+    case v1::Command::kRenewInvitation:
       return true;
     default:
       return false;
@@ -48,9 +52,9 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
 
 outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
-  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
+  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people, heads});
   const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
   if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
   if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
@@ -122,7 +126,12 @@ outcome<facts> decide(const record_state& state, const v1::Command& command, con
   // What somebody may do follows from the role in which they act, which is also the role that is stored (A3).
   actor acting = who;
   acting.chosen_role = *role;
-  auto decided = decide_action(state, command, acting, with);
+  // Only who was invited sees less than a whole stream.
+  const bool invited = !who.system && std::any_of(state.team.members.begin(), state.team.members.end(), [&](const membership& m) {
+    return m.invited && m.person_id == who.person_id && m.active_at(with.now);
+  });
+  auto decided = invited ? decide_action(state, without_hidden(command, state.team, who.person_id, with.now), acting, with)
+                         : decide_action(state, command, acting, with);
   if (!decided) return decided;
   v1::Author author;
   author.set_person_id(who.person_id);

@@ -289,7 +289,9 @@ void session::attached(const std::shared_ptr<coordination::record_host>& host, b
     one.readable = true;
     one.told_head = host->durable(stream).head;
     const auto position = opening_->resume.find({host->patient_id(), stream});
-    if (opening_->epoch_matches && position != opening_->resume.end() && position->second <= one.told_head) one.next = position->second + 1;
+    one.first = one.next = first_of(at, stream);
+    const bool held = opening_->epoch_matches && position != opening_->resume.end();
+    if (held && position->second <= one.told_head && position->second + 1 >= one.first) one.next = position->second + 1;
   }
   read_when_audited(at, streams, {});
   opened_one({});
@@ -372,15 +374,21 @@ v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const 
   const auto& position = at.positions[static_cast<std::size_t>(stream)];
   const auto authored = durable.authored.find(person_);
   const std::uint64_t own = authored == durable.authored.end() ? 0 : authored->second;
-  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, position.read);
+  const std::uint64_t before = at.stream(stream).first - 1;  // What is not this person's is not unread either.
+  const std::uint64_t read = std::max(position.read, before);
+  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, read);
   const std::uint64_t own_after = own - std::min(own, position.read_own);
   v1::StreamAccess access;
   access.set_patient_id(at.host->patient_id());
   access.set_stream(stream);
   access.set_head(durable.head);
-  access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
-  access.set_read(position.read);
-  access.set_displayed(position.displayed);
+  if (before > 0) {
+    access.set_first(before + 1);
+  } else {
+    access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
+  }
+  access.set_read(read);
+  access.set_displayed(std::max(position.displayed, before));
   access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
   access.set_after(at.stream(stream).next - 1);
   access.set_patient_name(at.host->state().team.patient_name);
@@ -407,7 +415,7 @@ void session::welcome() {
       one.told_head = at->host->durable(stream).head;
       *message.add_streams() = access(*at, stream);
       const auto position = opening_->resume.find({at->host->patient_id(), stream});
-      if (position == opening_->resume.end() || position->second == 0 || one.next > 1) continue;
+      if (position == opening_->resume.end() || position->second == 0 || one.next == position->second + 1) continue;
       v1::Reset reset;
       reset.set_patient_id(at->host->patient_id());
       reset.set_stream(stream);
@@ -578,11 +586,16 @@ v1::Author session::author_on(const attachment& at) const {
   return author;
 }
 
+std::uint64_t session::first_of(const attachment& at, v1::Stream stream) const {
+  return care::readable_from(at.host->state().team, person_, stream, hub_.instant()).value_or(1);
+}
+
 void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {
   for (const auto stream : streams) {
     auto& one = at.stream(stream);
     one = subscription{};
     one.readable = true;
+    one.first = one.next = first_of(at, stream);
     one.told_head = at.host->durable(stream).head;
   }
   if (phase_ == phase::open) {
@@ -603,8 +616,10 @@ void session::reconsider(attachment& at) {
   for (const auto stream : all_streams) {
     const bool now = std::find(readable.begin(), readable.end(), stream) != readable.end();
     auto& one = at.stream(stream);
-    if (now && !one.readable) gained.push_back(stream);
-    if (now || !one.readable) continue;
+    // Whoever may read more or less of a stream than before begins it anew.
+    const bool stays = now && one.readable && one.first == first_of(at, stream);
+    if (now && !stays) gained.push_back(stream);
+    if (stays || !one.readable) continue;
     if (!std::exchange(lost, true)) add_closed(ended, at);
     one = subscription{};
     if (phase_ != phase::open) continue;
