@@ -382,11 +382,8 @@ v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const 
   access.set_patient_id(at.host->patient_id());
   access.set_stream(stream);
   access.set_head(durable.head);
-  if (before > 0) {
-    access.set_first(before + 1);
-  } else {
-    access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
-  }
+  if (before > 0) access.set_first(before + 1);
+  if (before == 0) access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
   access.set_read(read);
   access.set_displayed(std::max(position.displayed, before));
   access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
@@ -584,10 +581,6 @@ v1::Author session::author_on(const attachment& at) const {
     }
   }
   return author;
-}
-
-std::uint64_t session::first_of(const attachment& at, v1::Stream stream) const {
-  return care::readable_from(at.host->state().team, person_, stream, hub_.instant()).value_or(1);
 }
 
 void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {

@@ -99,6 +99,10 @@ void session::send_roster(const std::string& command_id, const std::string& pati
   });
 }
 
+std::uint64_t session::first_of(const attachment& at, v1::Stream stream) const {
+  return care::readable_from(at.host->state().team, person_, stream, hub_.instant()).value_or(1);
+}
+
 void session::on_cursor(const v1::CursorUpdate& cursor) {
   attachment* at = phase_ == phase::open ? find_attachment(cursor.patient_id()) : nullptr;
   if (!at || !at->stream(cursor.stream()).readable) {

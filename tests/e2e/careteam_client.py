@@ -602,9 +602,7 @@ class Client:
             for held in (self.base, self.chain):
                 held.pop(self._key(one), None)
             self.log[self._key(one)] = []
-            first = number(self.access.get(self._key(one), {}).get("first"))
-            if first:
-                self.base[self._key(one)] = first - 1
+            self.base[self._key(one)] = max(0, number(self.access.get(self._key(one), {}).get("first")) - 1)
             self.resets.append(one)
         for one in frame.get("revoked", []):
             self._forget(one)
