@@ -18,8 +18,9 @@ bool reachable(const chat_audience& audience, std::string_view person, v1::Strea
   return may_read(audience.team, person, stream, audience.now) && (!audience.people || audience.people->active(person));
 }
 
-bool can_answer(const chat_audience& audience, std::string_view person, v1::Stream stream) {
-  return reachable(audience, person, stream) && may_acknowledge(audience.team, person, audience.now);
+bool can_answer(const chat_audience& audience, std::string_view person, place message) {
+  return may_see(audience.team, person, message.stream, message.seq, audience.now) && (!audience.people || audience.people->active(person)) &&
+         may_acknowledge(audience.team, person, audience.now);
 }
 
 std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience& audience) {
@@ -27,11 +28,11 @@ std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience&
   return audience.duties->find(duty_id, audience.now);
 }
 
-std::string answers_for_duty(std::string_view duty_id, v1::Stream stream, const chat_audience& audience) {
+std::string answers_for_duty(std::string_view duty_id, place message, const chat_audience& audience) {
   const auto duty = duty_now(duty_id, audience);
   if (!duty) return {};
-  if (can_answer(audience, duty->holder, stream)) return duty->holder;
-  return can_answer(audience, duty->fallback, stream) ? duty->fallback : std::string();
+  if (can_answer(audience, duty->holder, message)) return duty->holder;
+  return can_answer(audience, duty->fallback, message) ? duty->fallback : std::string();
 }
 
 bool message_state::answered(const addressee& slot) const {
@@ -52,14 +53,14 @@ bool message_state::open() const {
 std::vector<obligation> obligations_of(const message_state& message, place at, const chat_audience& audience) {
   std::vector<obligation> result;
   if (!message.open()) return result;
-  const auto answers = [&](const std::string& person) { return person != message.author && can_answer(audience, person, at.stream); };
+  const auto answers = [&](const std::string& person) { return person != message.author && can_answer(audience, person, at); };
   const auto first_of = [&](const std::vector<std::string>& asked) {
     const auto found = std::find_if(asked.begin(), asked.end(), answers);
     return found == asked.end() ? std::string() : *found;
   };
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
-    auto accountable = answers_for_duty(slot.duty, at.stream, audience);
+    auto accountable = answers_for_duty(slot.duty, at, audience);
     if (!answers(accountable)) accountable = first_of(slot.people);
     if (accountable.empty() && slot.stand_ins) accountable = first_of(message.ladder.told);
     const auto& attending = audience.team.attending;

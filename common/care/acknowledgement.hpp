@@ -17,13 +17,13 @@ bool must_acknowledge(v1::Priority priority);
 bool may_acknowledge(const team_state& team, std::string_view person, instant t);
 /// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody.
 bool reachable(const chat_audience& audience, std::string_view person, v1::Stream stream);
-/// Both.
-bool can_answer(const chat_audience& audience, std::string_view person, v1::Stream stream);
+/// Sees the message, has an account that works, and may acknowledge. With seq `yet_to_come`: a message that is being written.
+bool can_answer(const chat_audience& audience, std::string_view person, place message);
 
 /// The duty as it is now; nothing: there is none, or no id.
 std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience& audience);
-/// Whoever can answer for the duty now, from the stream's audience: its holder, else its fallback; empty: neither can.
-std::string answers_for_duty(std::string_view duty_id, v1::Stream stream, const chat_audience& audience);
+/// Whoever can answer for the duty now, of those who see the message: its holder, else its fallback; empty: neither can.
+std::string answers_for_duty(std::string_view duty_id, place message, const chat_audience& audience);
 
 /// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): of a duty, whoever has it now, else its
 /// fallback; the first of the addressed people who can still acknowledge it, else the first of those who were told in addition and may

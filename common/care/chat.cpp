@@ -144,14 +144,14 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
   std::set<std::string> asked_again;
   if (message.must_acknowledge) {
     for (const auto& slot : message.addressees) {
-      auto mention = asked_now(slot, asked.stream(), who, context);
+      auto mention = asked_now(slot, {asked.stream(), asked.seq()}, who, context);
       if (mention.person_id().empty()) continue;
       if (mention.person_id_size() == 1) asked_again.insert(mention.person_id(0));
       *corrected.add_mentions() = std::move(mention);
     }
   }
   for (const auto& person : message.ever_acknowledged) {
-    if (!asked_again.contains(person) && can_answer(audience_of(context), person, asked.stream())) {
+    if (!asked_again.contains(person) && can_answer(audience_of(context), person, {asked.stream(), asked.seq()})) {
       corrected.add_mentions()->add_person_id(person);
     }
   }
@@ -176,12 +176,12 @@ outcome<facts> retract(const chat_state& state, const v1::RetractMessage& asked,
 }
 
 /// The duties that the message addressed and for which this person answers now, though they did not when it was sent.
-std::set<std::string> duties_acknowledged(const message_state& message, v1::Stream stream, const actor& who, const chat_context& context) {
+std::set<std::string> duties_acknowledged(const message_state& message, place at, const actor& who, const chat_context& context) {
   std::set<std::string> duties;
   for (const auto& slot : message.addressees) {
     const bool addressed = std::find(slot.people.begin(), slot.people.end(), who.person_id) != slot.people.end();
     if (slot.duty.empty() || addressed || message.answered(slot)) continue;
-    if (answers_for_duty(slot.duty, stream, audience_of(context)) == who.person_id) duties.insert(slot.duty);
+    if (answers_for_duty(slot.duty, at, audience_of(context)) == who.person_id) duties.insert(slot.duty);
   }
   return duties;
 }
@@ -207,7 +207,7 @@ outcome<facts> acknowledge(const chat_state& state, const v1::AcknowledgeMessage
   auto& acknowledged = *add_fact(result, asked.stream()).mutable_message_acknowledged();
   acknowledged.set_seq(asked.seq());
   acknowledged.set_revision_seq(asked.revision_seq());
-  for (const auto& duty : duties_acknowledged(*message, asked.stream(), who, context)) acknowledged.add_duty_id(duty);
+  for (const auto& duty : duties_acknowledged(*message, {asked.stream(), asked.seq()}, who, context)) acknowledged.add_duty_id(duty);
   return result;
 }
 

@@ -25,9 +25,9 @@ bool is_guest(const actor& who, const chat_context& context) {
 
 /// Who is written to in place of somebody on leave: whoever covers for them, else whoever answers for the duty; empty: nobody who may.
 std::string stands_in(const absence& away, v1::Stream stream, const actor& who, const chat_audience& audience) {
-  const auto may = [&](const std::string& person) { return person != who.person_id && can_answer(audience, person, stream); };
+  const auto may = [&](const std::string& person) { return person != who.person_id && can_answer(audience, person, {stream, yet_to_come}); };
   if (may(away.cover)) return away.cover;
-  auto person = answers_for_duty(away.duty_id, stream, audience);
+  auto person = answers_for_duty(away.duty_id, {stream, yet_to_come}, audience);
   return may(person) ? person : std::string();
 }
 
@@ -77,10 +77,10 @@ outcome<void> resolve_duty(const std::string& duty_id, const v1::PostMessage& as
   if (is_guest(who, context)) return refuse(code::permission_denied, field, "patients and caregivers address people, not duties");
   const auto duty = duty_now(duty_id, audience);
   if (!duty) return refuse(code::not_found, field, "no such duty");
-  auto person = answers_for_duty(duty_id, stream, audience);
+  auto person = answers_for_duty(duty_id, {stream, yet_to_come}, audience);
   const bool covered = !person.empty() && person == duty->holder;
   // Whoever answers for it but does not read this stream cannot be written to here: the attending sees to it.
-  if (person.empty() && can_answer(audience, context.team.attending, stream)) person = context.team.attending;
+  if (person.empty() && can_answer(audience, context.team.attending, {stream, yet_to_come})) person = context.team.attending;
   if (person.empty()) return refuse(code::failed_precondition, field, "nobody who answers for this duty now reads this stream");
   if (must_acknowledge(asked.priority()) && person == who.person_id) {
     return refuse(code::invalid_argument, field, "nobody answers their own message, and you answer for this duty now");
@@ -108,15 +108,15 @@ outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage&
   return refuse(code::invalid_argument, field, "needs a person, a role or a duty");
 }
 
-v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context) {
+v1::ResolvedMention asked_now(const addressee& slot, place message, const actor& author, const chat_context& context) {
   const auto audience = audience_of(context);
   v1::ResolvedMention mention;
-  const auto answers = [&](const std::string& person) { return person != author.person_id && can_answer(audience, person, stream); };
+  const auto answers = [&](const std::string& person) { return person != author.person_id && can_answer(audience, person, message); };
   if (slot.role != v1::ROLE_UNSPECIFIED) {
-    add_holders(mention, slot.role, stream, audience, answers);
+    add_holders(mention, slot.role, message.stream, audience, answers);
   } else if (!slot.duty.empty()) {
     const auto duty = duty_now(slot.duty, audience);
-    if (auto person = answers_for_duty(slot.duty, stream, audience); answers(person)) {
+    if (auto person = answers_for_duty(slot.duty, message, audience); answers(person)) {
       mention.set_duty_id(slot.duty);
       mention.set_uncovered(person != duty->holder);
       mention.add_person_id(std::move(person));

@@ -20,7 +20,7 @@ outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage&
 
 /// Who is asked now for what `slot` owes: the role's or the duty's holders of today, the same person, or the attending for whoever is gone.
 /// May be nobody.
-v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context);
+v1::ResolvedMention asked_now(const addressee& slot, place message, const actor& author, const chat_context& context);
 
 std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions);
 

@@ -29,7 +29,7 @@ struct silence {
   chat_audience audience() const { return {context.now, context.team, &context.people, context.setting.duties}; }
   bool addressed(std::string_view person) const {
     return std::any_of(message.addressees.begin(), message.addressees.end(), [&](const addressee& slot) {
-      return !message.answered(slot) && (among(slot.people, person) || answers_for_duty(slot.duty, at.stream, audience()) == person);
+      return !message.answered(slot) && (among(slot.people, person) || answers_for_duty(slot.duty, at, audience()) == person);
     });
   }
   /// Who answers for the duties that are silent when their holders do not: their leads.
@@ -44,7 +44,7 @@ struct silence {
   /// May be asked in addition: can acknowledge it, and nobody has asked them before.
   bool may_be_told(const std::string& person) const {
     return person != message.author && !addressed(person) && !among(message.ladder.told, person) &&
-           !message.acknowledged.contains(person) && can_answer(audience(), person, at.stream);
+           !message.acknowledged.contains(person) && can_answer(audience(), person, at);
   }
 };
 

@@ -77,13 +77,15 @@ void after_decline(collector& to, const task_state& task, place at, const v1::Ta
   for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person, true);
 }
 
-void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& world) {
+void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& asked_in) {
   const place here{entry.stream(), entry.seq()};
   const auto target = about_task(entry);
   const place at = target != 0 ? place{entry.stream(), target} : here;
   const task_state* found = state.tasks.find(at);
   if (!found) return;
   const task_state& task = *found;
+  task_world world = asked_in;
+  world.began = at.seq;
   collector to(changes, here, task.order.priority, entry.author().person_id());
   const auto all = {called_for::accept, called_for::act, called_for::stop, called_for::take_over};
   switch (entry.fact_case()) {
@@ -140,7 +142,7 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
 /// Those who were asked in addition, and have not acknowledged.
 void call_told(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
   for (const auto& person : message.ladder.told) {
-    const bool reads_it = may_read(state.team, person, at.stream, with.now) && with.people.active(person);
+    const bool reads_it = may_see(state.team, person, at.stream, at.seq, with.now) && with.people.active(person);
     if (reads_it && message.awaits_told(person)) to.call_person(at, called_for::acknowledge, person, again);
   }
 }
@@ -149,7 +151,7 @@ void call_addressees(collector& to, const message_state& message, place at, cons
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
     for (const auto& person : slot.people) {
-      const bool reads_it = may_read(state.team, person, at.stream, with.now) && with.people.active(person);
+      const bool reads_it = may_see(state.team, person, at.stream, at.seq, with.now) && with.people.active(person);
       if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again);
     }
   }

@@ -1,8 +1,10 @@
 #include "care/record.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iterator>
 
+#include "care/invitation.hpp"
 #include "care/message_escalation.hpp"
 #include "care/wellformed.hpp"
 
@@ -29,6 +31,8 @@ bool on_team_roster(v1::Command::ActionCase action) {
     case v1::Command::kAssignAttending:
     case v1::Command::kViewRoster:
     case v1::Command::kOpenRecord:
+    case v1::Command::kInviteConsultant:
+    case v1::Command::kRenewInvitation:
       return true;
     default:
       return false;
@@ -59,9 +63,9 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
                        {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete});
   }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
-  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people});
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
+  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people, heads});
   const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
   if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
   if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
@@ -259,7 +263,12 @@ outcome<facts> decide(const record_state& state, const v1::Command& command, con
   // What somebody may do follows from the role in which they act, which is also the role that is stored (A3).
   actor acting = who;
   acting.chosen_role = *role;
-  auto decided = decide_action(state, command, acting, with);
+  // Only who was invited sees less than a whole stream.
+  const bool invited = !who.system && std::any_of(state.team.members.begin(), state.team.members.end(), [&](const membership& m) {
+    return m.invited && m.person_id == who.person_id && m.active_at(with.now);
+  });
+  auto decided = invited ? decide_action(state, without_hidden(command, state.team, who.person_id, with.now), acting, with)
+                         : decide_action(state, command, acting, with);
   if (!decided) return decided;
   note_uncovered(*decided, state, with);
   v1::Author author;

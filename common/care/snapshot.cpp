@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "care/duty_snapshot.hpp"
+#include "care/invitation.hpp"
 #include "care/record.hpp"
 #include "care/task_order.hpp"
 #include "careteam/internal/snapshot.pb.h"
@@ -39,6 +40,7 @@ void put_team(RecordSnapshot& to, const team_state& team) {
     for (const auto scope : m.scopes) row.add_scopes(scope);
     row.set_reach(m.reach);
     row.set_hours(m.hours);
+    if (m.invited) *row.mutable_invitation() = on_wire(*m.invited);
   }
   for (const auto& change : team.changes) {
     auto& row = *to.add_roster_changes();
@@ -67,6 +69,7 @@ void get_team(team_state& team, const RecordSnapshot& from) {
     for (const int scope : row.scopes()) m.scopes.push_back(static_cast<v1::Scope>(scope));
     m.reach = row.reach();
     m.hours = row.hours();
+    if (row.has_invitation()) m.invited = invitation_of(row.invitation());
     team.members.push_back(std::move(m));
   }
   for (const auto& row : from.roster_changes()) {

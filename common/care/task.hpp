@@ -167,6 +167,7 @@ struct task_world {
   const organization_state& people;
   const task_setting& setting;
   instant t;
+  std::uint64_t began = yet_to_come;  ///< The entry with which the task began: who was invited later does not see it.
 };
 
 /// The one person who answers for an open task (I1): its owner, else the holder of the duty that is asked, else whoever else is asked, in

@@ -123,7 +123,7 @@ worklist_item item_of(const message_state& message, place at, standing how) {
 }
 
 bool readable(const record_state& state, place at, const worklist_view& view) {
-  return view.people.active(view.person) && may_read(state.team, view.person, at.stream, view.t);
+  return view.people.active(view.person) && may_see(state.team, view.person, at.stream, at.seq, view.t);
 }
 
 /// Nobody has taken it, and this person may, in one of their roles; or the owner has asked them to take over.

@@ -72,6 +72,8 @@ std::string rule_name(v1::TaskRule rule) {
       return "nobody responded";
     case v1::TASK_RULE_REOPENED:
       return "it was reopened";
+    case v1::TASK_RULE_UNACKNOWLEDGED:
+      return "nobody acknowledged it";
     default:
       return "it follows";
   }
@@ -152,8 +154,12 @@ class narrator {
   std::string requested(const v1::Entry& entry) const {
     const auto& asked = entry.task_requested();
     std::string result = "asked for by " + author_of(entry) + ": " + details(asked);
+    const auto rule = asked.origin().rule();
+    const std::string what = rule == v1::TASK_RULE_UNACKNOWLEDGED ? "message" : "task";
     if (asked.origin().seq() != 0) {
-      result += "; follows task " + std::to_string(asked.origin().seq()) + " of this stream, because " + rule_name(asked.origin().rule());
+      result += "; follows " + what + " " + std::to_string(asked.origin().seq()) + " of this stream, because " + rule_name(rule);
+    } else if (rule == v1::TASK_RULE_UNACKNOWLEDGED) {
+      result += "; follows a message of another stream, because " + rule_name(rule);
     }
     return result;
   }

@@ -20,6 +20,7 @@ bool changes_audience(const v1::Entry& entry) {
     case v1::Entry::kMemberEnded:
     case v1::Entry::kRoleChanged:
     case v1::Entry::kMembershipDetailed:
+    case v1::Entry::kInvitationRenewed:
     case v1::Entry::kRecordOpened:
     case v1::Entry::kPersonEnrolled:
     case v1::Entry::kPersonSuspended:

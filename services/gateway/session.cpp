@@ -250,6 +250,7 @@ void session::gain(attachment& at, const std::vector<v1::Stream>& streams) {
     auto& one = at.stream(stream);
     one = subscription{};
     one.readable = true;
+    one.first = one.next = first_of(at, stream);
     one.told_head = at.host->durable(stream).head;
   }
   if (phase_ == phase::open) {
@@ -270,8 +271,10 @@ void session::reconsider(attachment& at) {
   for (const auto stream : all_streams) {
     const bool now = std::find(readable.begin(), readable.end(), stream) != readable.end();
     auto& one = at.stream(stream);
-    if (now && !one.readable) gained.push_back(stream);
-    if (now || !one.readable) continue;
+    // Whoever may read more or less of a stream than before begins it anew.
+    const bool stays = now && one.readable && one.first == first_of(at, stream);
+    if (now && !stays) gained.push_back(stream);
+    if (stays || !one.readable) continue;
     if (!std::exchange(lost, true)) add_closed(ended, at);
     one = subscription{};
     if (phase_ != phase::open) continue;

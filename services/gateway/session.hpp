@@ -51,6 +51,7 @@ inline constexpr std::array all_streams{v1::STREAM_SHARED, v1::STREAM_CLINICAL, 
 struct subscription {
   bool readable = false;
   bool live = false;            ///< Everything up to next - 1 was handed over, and new entries are handed over at once.
+  std::uint64_t first = 1;      ///< What came before is not this person's (B8).
   std::uint64_t next = 1;       ///< The next seq that this device is owed.
   std::uint64_t told_head = 0;  ///< The head that Welcome or `gained` named: CaughtUp is due there.
   bool caught_up_told = false;
@@ -148,6 +149,8 @@ class session : public std::enable_shared_from_this<session> {
   void attach(std::shared_ptr<coordination::record_host> host);
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host, const person_positions& positions);
+  /// The first entry of a stream that this person may read now.
+  std::uint64_t first_of(const attachment& at, v1::Stream stream) const;
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
   void read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended);
   void release(attachment& at);

@@ -191,7 +191,9 @@ void session::attached(const std::shared_ptr<coordination::record_host>& host, b
     one.readable = true;
     one.told_head = host->durable(stream).head;
     const auto position = opening_->resume.find({host->key(), stream});
-    if (opening_->epoch_matches && position != opening_->resume.end() && position->second <= one.told_head) one.next = position->second + 1;
+    one.first = one.next = first_of(at, stream);
+    const bool held = opening_->epoch_matches && position != opening_->resume.end();
+    if (held && position->second <= one.told_head && position->second + 1 >= one.first) one.next = position->second + 1;
   }
   read_when_audited(at, streams, {});
   opened_one({});
@@ -274,15 +276,18 @@ v1::StreamAccess session::access(const attachment& at, v1::Stream stream) const 
   const auto& position = at.positions[static_cast<std::size_t>(stream)];
   const auto authored = durable.authored.find(person_);
   const std::uint64_t own = authored == durable.authored.end() ? 0 : authored->second;
-  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, position.read);
+  const std::uint64_t before = at.stream(stream).first - 1;  // What is not this person's is not unread either.
+  const std::uint64_t read = std::max(position.read, before);
+  const std::uint64_t unread_with_own = durable.head - std::min(durable.head, read);
   const std::uint64_t own_after = own - std::min(own, position.read_own);
   v1::StreamAccess access;
   care::name_record(access, at.host->state());
   access.set_stream(stream);
   access.set_head(durable.head);
-  access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
-  access.set_read(position.read);
-  access.set_displayed(position.displayed);
+  if (before > 0) access.set_first(before + 1);
+  if (before == 0) access.set_head_chain(std::string(durable.chain.begin(), durable.chain.end()));
+  access.set_read(read);
+  access.set_displayed(std::max(position.displayed, before));
   access.set_unread(unread_with_own - std::min(unread_with_own, own_after));
   access.set_after(at.stream(stream).next - 1);
   access.set_patient_name(at.host->state().team.patient_name);
@@ -309,7 +314,7 @@ void session::welcome() {
       one.told_head = at->host->durable(stream).head;
       *message.add_streams() = access(*at, stream);
       const auto position = opening_->resume.find({at->host->key(), stream});
-      if (position == opening_->resume.end() || position->second == 0 || one.next > 1) continue;
+      if (position == opening_->resume.end() || position->second == 0 || one.next == position->second + 1) continue;
       v1::Reset reset;
       care::name_record(reset, at->host->state());
       reset.set_stream(stream);

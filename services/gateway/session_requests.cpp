@@ -95,6 +95,10 @@ void session::send_roster(const std::string& command_id, const store::record_key
   });
 }
 
+std::uint64_t session::first_of(const attachment& at, v1::Stream stream) const {
+  return care::readable_from(at.host->state().team, person_, stream, hub_.instant()).value_or(1);
+}
+
 void session::on_cursor(const v1::CursorUpdate& cursor) {
   attachment* at = phase_ == phase::open ? find_attachment(care::record_named_by(cursor)) : nullptr;
   if (!at || !at->stream(cursor.stream()).readable) {
@@ -138,6 +142,11 @@ void session::on_fetch(const v1::FetchEntries& asked) {
     refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "fetch.toSeq", "must be fromSeq to fromSeq + 1000, from 1"));
     return;
   }
+  if (asked.from_seq() < at->stream(asked.stream()).first) {
+    audit_refusal(at->host->key(), "fetch", asked.stream(), care::code::not_found);
+    refuse(asked.request_id(), care::refuse(care::code::not_found, "fetch.fromSeq", "no such entry"));
+    return;
+  }
   if (asked.from_seq() > at->host->durable(asked.stream()).head) {
     refuse(asked.request_id(), care::refuse(care::code::out_of_range, "fetch.fromSeq", "is beyond the stream's head"));
     return;
@@ -175,7 +184,7 @@ boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<ses
   --fetches_;
   attachment* at = find_attachment(host->key());
   if (phase_ != phase::open) co_return;
-  if (!at || !at->stream(asked.stream()).readable) {
+  if (!at || !at->stream(asked.stream()).readable || asked.from_seq() < at->stream(asked.stream()).first) {
     refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
     co_return;
   }

@@ -612,6 +612,7 @@ class Client:
             for held in (self.base, self.chain):
                 held.pop(self._key(one), None)
             self.log[self._key(one)] = []
+            self.base[self._key(one)] = max(0, number(self.access.get(self._key(one), {}).get("first")) - 1)
             self.resets.append(one)
         for one in frame.get("revoked", []):
             self._forget(one)
@@ -671,14 +672,18 @@ class Client:
     def _take_access(self, one):
         key = self._key(one)
         self.access[key] = one
-        after = number(one.get("after"))
+        after, first = number(one.get("after")), number(one.get("first"))
+        if first and after == first - 1 != self.head(*key):
+            # What came before an invitation is not this person's: their log begins behind it.
+            self._forget(one)
+            self.base[key] = after
         if after != self.head(*key):
             if after != 0:
                 raise BrokenPromise(f"entries after {after} of {key}, but held are {self.head(*key)}")
             self._forget(one)
         self.log.setdefault(key, [])
         head = number(one.get("head"))
-        if head:
+        if head and not first:
             self.expected_chain[key] = (head, base64.b64decode(one["headChain"]))
             self._check_chain(key)
 

@@ -86,6 +86,8 @@ class command_generator {
   v1::Command on_task(const rosas_record& ward, place at);
   v1::Role fitting(v1::PersonKind kind);
   void by_the_author(const rosas_record& ward, attempt& tried);
+  /// Somebody is invited, or stays longer.
+  v1::Command invitation(const rosas_record& ward, const std::string& id, const std::string& reason);
   v1::Command with_period(const rosas_record& ward, v1::Command command);
 
   dice dice_;

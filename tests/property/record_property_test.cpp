@@ -141,7 +141,7 @@ class record_property : public ::testing::Test {
 
   /// Mostly the host fires what is due, the oldest first; sometimes it is away.
   static std::optional<attempt> due_timer(const rosas_record& ward, command_generator& generate) {
-    if (generate.random().percent(40)) return std::nullopt;
+    if (generate.random().percent(70)) return std::nullopt;
     const pending_timer* oldest = nullptr;
     for (const auto& [id, one] : ward.record.state().timers.pending()) {
       if (one.due <= ward.now && (!oldest || one.due < oldest->due)) oldest = &one;
@@ -227,6 +227,10 @@ class record_property : public ::testing::Test {
                       entry.has_message_retracted() || entry.has_thread_opened() || entry.has_thread_resolved() ||
                       entry.has_thread_reopened() || entry.has_task_drafted() ||
                       (entry.has_task_requested() && !entry.task_requested().has_origin()) || entry.has_task_instantiated();
+    if (about(entry) != 0) {
+      EXPECT_TRUE(entry.has_task_marked_in_error() || may_see(before.team, author.person_id(), entry.stream(), about(entry), ward.now))
+          << "acted on what came before their invitation";
+    }
     if (says) {
       EXPECT_TRUE(held && posts(*held, entry.stream())) << "posted without the right";
     }
@@ -306,6 +310,7 @@ class record_property : public ::testing::Test {
         if (const auto owed = owed_by(state, at, view)) {
           EXPECT_TRUE(found || answers_for_the_rest(state, id, ward.setting)) << id << " would not find what they owe";
           EXPECT_TRUE(readable) << id;
+          EXPECT_TRUE(may_see(ward.team(), id, at.stream, at.seq, ward.now)) << id << " owes what they cannot see";
         }
         if (asked_by(state, at, view)) {
           EXPECT_TRUE(listed[person_key(id)] & row_part::requested) << id;
@@ -374,6 +379,9 @@ class record_property : public ::testing::Test {
       }
       if (entry.has_attending_assigned()) {
         EXPECT_EQ(entry.attending_assigned().roster_version(), ++version);
+      }
+      if (entry.has_invitation_renewed()) {
+        EXPECT_EQ(entry.invitation_renewed().roster_version(), ++version);
       }
     }
     EXPECT_EQ(version, ward.roster_version());

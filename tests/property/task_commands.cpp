@@ -179,11 +179,13 @@ attempt command_generator::on_ended_task(const rosas_record& ward, v1::Stream st
 }
 
 attempt command_generator::tasks(const rosas_record& ward, v1::Stream stream) {
-  // Few tasks at a time, so that each of them comes to an end.
-  const bool few = ward.tasks().open.size() < 12;
+  // Few tasks at a time, so that each of them comes to an end; the follow-ups of all the silence around do not count.
+  auto asked_by_people = ward.tasks().open;
+  std::erase_if(asked_by_people, [](const auto& one) { return one.second.order.kind == v1::TASK_KIND_FOLLOW_UP; });
+  const bool few = asked_by_people.size() < 12;
   if (dice_.percent(few ? 25 : 4)) return {somebody(ward, stream), new_task(ward, stream)};
-  if (dice_.percent(8)) return on_ended_task(ward, stream);
-  const place at{stream, open_one(ward.tasks().open, ward, stream)};
+  if (dice_.percent(12)) return on_ended_task(ward, stream);
+  const place at{stream, open_one(dice_.percent(60) ? asked_by_people : ward.tasks().open, ward, stream)};
   const auto open = ward.tasks().open.find(at);
   auto tried = open == ward.tasks().open.end() || dice_.percent(15) ? attempt{somebody(ward, stream), on_task(ward, at)}
                                                                     : on_open_task(ward, at, open->second);
