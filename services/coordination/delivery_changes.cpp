@@ -7,22 +7,13 @@
 #include <array>
 
 #include "careteam/internal/delivery.pb.h"
+#include "runtime/hex.hpp"
 #include "store/limits.hpp"
 
 namespace careteam::coordination {
 namespace {
 
 constexpr std::size_t effect_bytes = 16;  // Of 32: enough that no two of a store are ever the same.
-
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (std::size_t i = 0; i < size; ++i) {
-    text += digits[bytes[i] >> 4];
-    text += digits[bytes[i] & 15];
-  }
-  return text;
-}
 
 bool is_staff(const care::organization_state& people, std::string_view person) {
   const auto* account = people.find(person);
@@ -43,7 +34,7 @@ std::string delivery_changes::effect_of(const care::call& one) const {
   unsigned int size = 0;
   HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(told.data()), told.size(),
        digest.data(), &size);
-  return hex(digest.data(), effect_bytes);
+  return runtime::to_hex(digest.data(), effect_bytes);
 }
 
 void delivery_changes::add(const care::call_changes& changes, const care::organization_state& people, care::instant now) {
