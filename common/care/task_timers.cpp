@@ -47,6 +47,19 @@ outcome<facts> take_effect(const task_case& one, v1::TaskTimer timer, const task
   }
 }
 
+/// What the server asks for when the deadline has come.
+v1::Command command_to_fire(v1::TaskTimer timer, const task_deadline& deadline, place task, std::string_view patient_id) {
+  v1::Command command;
+  command.set_patient_id(std::string(patient_id));
+  auto& fire = *command.mutable_fire_task_timer();
+  fire.mutable_task()->set_stream(task.stream);
+  fire.mutable_task()->set_seq(task.seq);
+  fire.mutable_task()->set_expected_version(deadline.version);
+  fire.set_timer(timer);
+  fire.set_level(deadline.level);
+  return command;
+}
+
 void add_pending(std::vector<running_timer>& to, place at, const task_state& task) {
   for (const auto& [kind, deadline] : task.timers) to.push_back({at, kind, deadline.level, deadline.at, deadline.version});
 }
@@ -80,28 +93,18 @@ std::vector<running_timer> running_timers(const tasks_state& state, place task) 
 }
 
 void keep_timers(timer_board& board, const tasks_state& state, place task, std::string_view patient_id, std::uint64_t record_version) {
-  const auto open = state.open.find(task);
-  for (int kind = v1::TASK_TIMER_ACCEPT; kind <= v1::TaskTimer_MAX; ++kind) {
-    const auto timer = static_cast<v1::TaskTimer>(kind);
-    const std::string id = "task/" + std::to_string(task.stream) + "/" + std::to_string(task.seq) + "/" + std::to_string(kind);
-    const task_deadline* running = nullptr;
-    if (open != state.open.end()) {
-      if (const auto at = open->second.timers.find(timer); at != open->second.timers.end()) running = &at->second;
+  const std::string prefix = "task/" + std::to_string(task.stream) + "/" + std::to_string(task.seq) + "/";
+  std::vector<std::string> over;
+  const auto& pending = board.pending();
+  for (auto at = pending.lower_bound(prefix); at != pending.end() && at->first.starts_with(prefix); ++at) over.push_back(at->first);
+  if (const auto open = state.open.find(task); open != state.open.end()) {
+    for (const auto& [timer, deadline] : open->second.timers) {
+      auto id = prefix + std::to_string(timer);
+      std::erase(over, id);
+      board.set(std::move(id), deadline.at, record_version, command_to_fire(timer, deadline, task, patient_id));
     }
-    if (!running) {
-      board.cancel(id);
-      continue;
-    }
-    v1::Command command;
-    command.set_patient_id(std::string(patient_id));
-    auto& fire = *command.mutable_fire_task_timer();
-    fire.mutable_task()->set_stream(task.stream);
-    fire.mutable_task()->set_seq(task.seq);
-    fire.mutable_task()->set_expected_version(running->version);
-    fire.set_timer(timer);
-    fire.set_level(running->level);
-    board.set(id, running->at, record_version, command);
   }
+  for (const auto& id : over) board.cancel(id);
 }
 
 }  // namespace careteam::care

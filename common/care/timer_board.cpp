@@ -22,7 +22,7 @@ void timer_board::set(std::string id, instant due, std::uint64_t version, const 
   require(timer.command.size() <= max_timer_command_bytes, "a timer's command is too long");
   if (const auto at = pending_.find(timer.id); at != pending_.end() && at->second.due == due && at->second.command == timer.command) return;
   note(timer.id);
-  pending_.insert_or_assign(timer.id, timer);
+  pending_.insert_or_assign(timer.id, std::move(timer));
 }
 
 void timer_board::restore(pending_timer timer) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "redis/hex.hpp"
+#include "runtime/hex.hpp"
 
 namespace careteam::redis {
 namespace asio = boost::asio;
@@ -40,7 +40,7 @@ fan_out::~fan_out() {
 std::string fan_out::channel_of(const std::string& record) const {
   const secret_key name = channel_key_.derive("record", record);
   constexpr std::size_t name_bytes = 16;
-  return options_.key_prefix + "rec:" + to_hex({reinterpret_cast<const char*>(name.value().data()), name_bytes});
+  return options_.key_prefix + "rec:" + runtime::to_hex({reinterpret_cast<const char*>(name.value().data()), name_bytes});
 }
 
 void fan_out::publish(const std::string& record, std::uint64_t from, std::uint64_t to, std::string_view payload) {

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "redis/hex.hpp"
+#include "runtime/hex.hpp"
 
 namespace careteam::redis {
 namespace asio = boost::asio;
@@ -24,7 +24,7 @@ std::string random_id() {
   if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) != 1) {
     throw std::runtime_error("no randomness for the gateway's id");
   }
-  return to_hex(bytes);
+  return runtime::to_hex(bytes);
 }
 
 std::int64_t number_in(std::string_view text) {

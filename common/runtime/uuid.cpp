@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "runtime/hex.hpp"
+
 namespace careteam::runtime {
 namespace {
 
@@ -26,7 +28,6 @@ constexpr std::array<std::uint8_t, 256> digit_values = make_digit_values();
 /// Where the two digits of each byte stand in the canonical text.
 constexpr std::array<std::uint8_t, 16> byte_places = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 constexpr std::array<std::uint8_t, 4> dash_places = {8, 13, 18, 23};
-constexpr std::string_view digits = "0123456789abcdef";
 
 }  // namespace
 
@@ -53,8 +54,8 @@ std::array<char, uuid_text_size> format_uuid(const uuid_bytes& id) noexcept {
   std::array<char, uuid_text_size> text{};
   text.fill('-');
   for (std::size_t i = 0; i < id.size(); ++i) {
-    text[byte_places[i]] = digits[id[i] >> 4];
-    text[byte_places[i] + 1U] = digits[id[i] & 0x0F];
+    text[byte_places[i]] = hex_digits[id[i] >> 4];
+    text[byte_places[i] + 1U] = hex_digits[id[i] & 0x0F];
   }
   return text;
 }

@@ -98,18 +98,23 @@ delivery_rows::delivery_rows(sqlite_connection& connection)
                    "SELECT ?2, record, obligation, ?3, recipient, priority, ?4, 1, ?5, 0, 0 FROM deliveries WHERE id = ?1 "
                    "ON CONFLICT(id) DO NOTHING"),
       select_done_(connection, "SELECT row, state, next FROM deliveries WHERE row > ?1 ORDER BY row LIMIT ?2"),
-      delete_(connection, "DELETE FROM deliveries WHERE row = ?1") {}
+      delete_(connection, "DELETE FROM deliveries WHERE row = ?1") {
+  statement records(connection, "SELECT DISTINCT record FROM deliveries WHERE state <= 2");
+  query row(records);
+  while (row.next()) with_deliveries_.insert(row.integer(0));
+}
 
 void delivery_rows::add(const new_delivery& what, std::int64_t record, std::int64_t channel, std::int64_t recipient) {
   require_id(what.id);
   require_id(what.obligation);
   require(what.payload.size() <= max_delivery_payload_bytes, "a delivery's payload has at most 512 bytes");
+  with_deliveries_.insert(record);
   insert_.run(std::string_view(what.id), record, std::string_view(what.obligation), channel, recipient, what.priority,
               as_blob(what.payload), micros(what.not_before));
 }
 
 void delivery_rows::quieten(std::int64_t record, std::string_view obligation) {
-  quieten_.run(record, obligation);
+  if (with_deliveries_.contains(record)) quieten_.run(record, obligation);
 }
 
 std::vector<std::int64_t> delivery_rows::free_rows(const delivery_claim& claim) {

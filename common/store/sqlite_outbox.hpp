@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "store/sqlite_connection.hpp"
@@ -47,6 +48,7 @@ class delivery_rows {
   explicit delivery_rows(sqlite_connection& connection);
 
   void add(const new_delivery& what, std::int64_t record, std::int64_t channel, std::int64_t recipient);
+  /// Most records have nothing to quieten, which costs them nothing.
   void quieten(std::int64_t record, std::string_view obligation);
   /// `worker` is the interned name of the claim's.
   std::vector<stored_delivery> claim(const delivery_claim& claim, std::int64_t worker);
@@ -60,6 +62,8 @@ class delivery_rows {
   std::vector<std::int64_t> free_rows(const delivery_claim& claim);
 
   sqlite_connection& connection_;
+  /// Every record with a delivery that can still change, and perhaps others. Only the writer's connection adds deliveries.
+  std::unordered_set<std::int64_t> with_deliveries_;
   statement insert_, quieten_;
   statement select_due_, select_free_, claim_, select_row_;
   statement select_claimed_, settle_, insert_next_;

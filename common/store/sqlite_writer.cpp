@@ -211,8 +211,7 @@ sqlite_writer::stream_state& sqlite_writer::stream(record_state& state, stream_k
 }
 
 std::int64_t sqlite_writer::name(std::string_view text) {
-  const std::string key(text);
-  if (const auto found = names_.find(key); found != names_.end()) return found->second;
+  if (const auto found = names_.find(text); found != names_.end()) return found->second;
   require(text.size() <= max_name_bytes, "the name of a person, device or actor has at most 200 bytes");
   std::int64_t id = 0;
   if (query row(select_name_, text); row.next()) id = row.integer(0);
@@ -220,7 +219,7 @@ std::int64_t sqlite_writer::name(std::string_view text) {
     insert_name_.run(text);
     id = sqlite3_last_insert_rowid(connection_.handle());
   }
-  if (!connection_.failed()) names_.emplace(key, id);
+  if (!connection_.failed()) names_.emplace(text, id);
   return id;
 }
 

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <variant>
@@ -102,6 +104,12 @@ class sqlite_writer {
     bool changed = false;
   };
 
+  /// Finds a text without making a string of it.
+  struct text_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
+
   record_state& record(const record_key& key);
   void load(record_state& state);
   void create_row(record_state& state);
@@ -135,7 +143,7 @@ class sqlite_writer {
   std::list<record_state> records_;
   std::unordered_map<std::string_view, std::list<record_state>::iterator> records_by_key_;
   std::size_t cached_streams_ = 0;
-  std::unordered_map<std::string, std::int64_t> names_;
+  std::unordered_map<std::string, std::int64_t, text_hash, std::equal_to<>> names_;
   std::unordered_set<std::int64_t> authors_;  ///< (stream, person) that have a row in `authors`.
   std::vector<record_state*> changed_;
   std::int64_t last_row_ = 0;

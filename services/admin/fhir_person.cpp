@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/hex.hpp"
+
 namespace careteam::admin {
 namespace {
 
@@ -32,13 +34,7 @@ char letter_of(PersonKind kind) {
 std::string short_digest(std::string_view text) {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  constexpr std::string_view hex = "0123456789abcdef";
-  std::string result;
-  for (std::size_t i = 0; i < digest_bytes; ++i) {
-    result += hex[digest[i] >> 4];
-    result += hex[digest[i] & 15];
-  }
-  return result;
+  return runtime::to_hex(digest.data(), digest_bytes);
 }
 
 // "<mark>.<as much of the id as fits>.<digest>". No derived id without a digest starts with these two letters and a dot.

@@ -41,7 +41,7 @@ void load_run::exchange() {
   sending_ = sending::on;
   for (const auto& member : members_) member->streams[member->target].first = member->streams[member->target].next;
   if (options_.mode != load_mode::open) {
-    for (auto* sender : senders_) send_message(*sender, monotonic_ns());
+    for (auto* sender : senders_) send_command(*sender, monotonic_ns());
   }
   for (auto now = begin; fill ? result_.committed_in_all < options_.count : now < window_end_ns_; now = monotonic_ns()) {
     if (result_.faults.closed != 0) break;

@@ -18,18 +18,29 @@ enum class load_mode : std::uint8_t {
   reconnect  ///< Everybody is connected; when the server has gone away and is back, they all come back at once, each missing `missing`.
 };
 
+/// What is sent.
+enum class load_kind : std::uint8_t { messages, tasks };
+
+/// Whom a task asks.
+enum class task_target : std::uint8_t {
+  person,  ///< One nurse of the room.
+  role     ///< All of them.
+};
+
 struct load_options {
   load_mode mode = load_mode::closed;
+  load_kind kind = load_kind::messages;      ///< Tasks: in `closed` and `fill`, with nobody who floods.
+  task_target target = task_target::person;  ///< For tasks.
   server_url server;
   std::uint16_t admin_port = 0;  ///< 0: do not read metrics.
   std::string tokens_file;       ///< Lines "person token".
   std::uint32_t rooms = 200;
   std::uint32_t members = 10;
-  std::uint32_t senders = 10;  ///< Per room: the first so many members send.
-  std::uint32_t message_bytes = 200;
-  int stream = 2;           ///< Of careteam.v1.Stream; 2 is clinical.
-  double rate = 1000;       ///< Messages per second over all rooms, for `open`.
-  std::uint64_t count = 0;  ///< Messages, for `fill`.
+  std::uint32_t senders = 10;         ///< Per room: the first so many members send.
+  std::uint32_t message_bytes = 200;  ///< Of each message's text, or of a task's title and description.
+  int stream = 2;                     ///< Of careteam.v1.Stream; 2 is clinical.
+  double rate = 1000;                 ///< Messages per second over all rooms, for `open`.
+  std::uint64_t count = 0;            ///< Messages, or commands about tasks, for `fill`.
   double warm_up_seconds = 2;
   double measure_seconds = 5;
   double connect_seconds = 120;  ///< Until everybody is welcomed and caught up.

@@ -93,10 +93,16 @@ void print_latency_title(std::ostream& out) {
 void print_traffic(const load_options& options, const load_result& result, std::ostream& out) {
   const auto& counts = result.counts;
   const auto deliveries = static_cast<double>(counts.deliveries);
+  const bool tasks = options.kind == load_kind::tasks;
   out << options.rooms << " rooms of " << options.members << " members, " << options.senders << " of each send, " << options.message_bytes
-      << "-byte messages; all connected after " << with_digits(result.connect_seconds, 2) << " s, measured for "
-      << with_digits(counts.seconds, 2) << " s\n\n";
-  out << "messages committed  " << grouped(ratio(static_cast<double>(counts.committed), counts.seconds)) << " a second\n";
+      << (tasks ? "-byte tasks for one " : "-byte messages")
+      << (!tasks                                ? ""
+          : options.target == task_target::role ? "role"
+                                                : "person")
+      << "; all connected after " << with_digits(result.connect_seconds, 2) << " s, measured for " << with_digits(counts.seconds, 2)
+      << " s\n\n";
+  out << (tasks ? "commands committed  " : "messages committed  ") << grouped(ratio(static_cast<double>(counts.committed), counts.seconds))
+      << " a second\n";
   out << "deliveries          " << grouped(ratio(deliveries, counts.seconds)) << " a second, "
       << with_digits(ratio(deliveries, static_cast<double>(counts.entry_frames)), 1) << " entries a frame\n";
   if (options.flooding != 0) {
@@ -173,7 +179,8 @@ json::object describe_traffic(const load_options& options, const load_result& re
   const auto& counts = result.counts;
   const auto deliveries = static_cast<double>(counts.deliveries);
   const auto frames = static_cast<double>(counts.frames);
-  json::object answer{{"rooms", options.rooms},
+  json::object answer{{"load", options.kind == load_kind::tasks ? "tasks" : "messages"},
+                      {"rooms", options.rooms},
                       {"members", options.members},
                       {"senders_per_room", options.senders},
                       {"message_bytes", options.message_bytes},
@@ -191,6 +198,7 @@ json::object describe_traffic(const load_options& options, const load_result& re
                       {"generator_pass", latencies(result.pass)},
                       {"schedule_lag", latencies(result.schedule_lag)}};
   if (options.mode == load_mode::open) answer["rate"] = options.rate;
+  if (options.kind == load_kind::tasks) answer["target"] = options.target == task_target::role ? "role" : "person";
   if (options.flooding != 0) {
     answer["flood_committed"] = result.flood_committed;
     answer["flood_refused"] = result.flood_refused;

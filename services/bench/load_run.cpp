@@ -60,7 +60,12 @@ load_run::load_run(load_options options)
   rooms_.resize(rooms);
   for (std::uint32_t room = 0; room < rooms; ++room) {
     rooms_[room].patient_id = room_name(room);
-    rooms_[room].message = std::make_unique<message_template>(rooms_[room].patient_id, options_.stream, options_.message_bytes);
+    if (options_.kind == load_kind::tasks) {
+      rooms_[room].tasks =
+          std::make_unique<task_round>(room, std::min(options_.senders, members), options_.stream, options_.message_bytes, options_.target);
+    } else {
+      rooms_[room].message = std::make_unique<message_template>(rooms_[room].patient_id, options_.stream, options_.message_bytes);
+    }
     const std::uint32_t regular = room == 0 ? members - rogues : members;
     for (std::uint32_t member = 0; member < regular; ++member) {
       members_.push_back(std::make_unique<connection>(room, member));
@@ -232,7 +237,13 @@ std::uint64_t load_run::due_ns(std::uint64_t index) const noexcept {
   return schedule_begin_ns_ + to_ns(static_cast<double>(index) / options_.rate);
 }
 
-void load_run::send_message(connection& sender, std::uint64_t scheduled_ns) {
+std::string_view load_run::next_command(const connection& sender, std::uint64_t unix_ms, std::uint64_t number, std::uint64_t stamp_ns) {
+  auto& room = rooms_[sender.room()];
+  if (room.tasks) return room.tasks->command(sender.member(), ids_, unix_ms, number, stamp_ns);
+  return room.message->fill(ids_, unix_ms, number, stamp_ns);
+}
+
+void load_run::send_command(connection& sender, std::uint64_t scheduled_ns) {
   if (sender.state() != connection::phase::live) return;
   const auto number = next_number_;
   auto& slot = outstanding_[number % max_outstanding];
@@ -243,18 +254,28 @@ void load_run::send_message(connection& sender, std::uint64_t scheduled_ns) {
   const auto unix_ms = (scheduled_ns + wall_offset_ns_) / 1'000'000;
   // A stamp of zero: receipts of what a flood brings say nothing about the others.
   const auto stamp_ns = sender.behaves == conduct::regular ? scheduled_ns : 0;
-  sender.send(opcode::binary, rooms_[sender.room()].message->fill(ids_, unix_ms, number, stamp_ns), *this);
+  sender.send(opcode::binary, next_command(sender, unix_ms, number, stamp_ns), *this);
+}
+
+/// In the closed loops: the sender's command was committed with this seq, so the next one leaves.
+void load_run::go_on(connection& sender, std::uint64_t seq) {
+  const auto& tasks = rooms_[sender.room()].tasks;
+  if (!tasks) return send_command(sender, monotonic_ns());
+  const auto ready = tasks->committed(sender.member(), seq);
+  if (ready.member) send_command(sender, monotonic_ns());
+  // Without anybody who floods, the members of a room stand behind each other.
+  if (ready.partner) send_command(*members_[sender.index - sender.member() + tasks->partner_of(sender.member())], monotonic_ns());
 }
 
 void load_run::send_due(std::uint64_t now_ns) {
   while (!retries_.empty() && retries_.top().at_ns <= now_ns) {
     auto* sender = retries_.top().sender;
     retries_.pop();
-    send_message(*sender, monotonic_ns());
+    send_command(*sender, monotonic_ns());
   }
   if (options_.mode != load_mode::open) return;
   for (auto due = due_ns(schedule_index_); due <= now_ns && due < window_end_ns_; due = due_ns(++schedule_index_)) {
-    send_message(*senders_[schedule_index_ % senders_.size()], due);
+    send_command(*senders_[schedule_index_ % senders_.size()], due);
     if (due >= window_begin_ns_) result_.schedule_lag.record(monotonic_ns() - due);
   }
 }
@@ -265,7 +286,7 @@ void load_run::flood(std::uint64_t now_ns) {
   const auto due = static_cast<std::uint64_t>(to_seconds(now_ns - flood_begin_ns_) * options_.flood_rate);
   for (const auto& rogue : rogues_) {
     if (rogue->behaves != conduct::floods || rogue->state() != connection::phase::live) continue;
-    for (auto left = due - flooded_; left > 0 && !rogue->congested() && unanswered_ < max_flooding; --left) send_message(*rogue, now_ns);
+    for (auto left = due - flooded_; left > 0 && !rogue->congested() && unanswered_ < max_flooding; --left) send_command(*rogue, now_ns);
   }
   flooded_ = due;
 }
@@ -350,8 +371,10 @@ void load_run::take_entry(connection& from, byte_view bytes, std::uint64_t read_
   }
   position->next = entry.seq + 1;
   if (entry.seq == position->head && from.behaves == conduct::regular && --from.behind == 0) catch_up(from, read_ns);
+  // Of a task only what asks for it carries a stamp.
+  const bool is_load = entry.stamp_ns != 0 || (options_.kind == load_kind::tasks && position == &from.streams[from.target]);
+  if (measuring_ && is_load) ++result_.counts.deliveries;
   if (entry.stamp_ns == 0) return;
-  if (measuring_) ++result_.counts.deliveries;
   // Entries of an earlier run carry stamps too; those lie before this run's window.
   if (entry.stamp_ns >= window_begin_ns_ && entry.stamp_ns < window_end_ns_)
     result_.receipt.record(read_ns - std::min(read_ns, entry.stamp_ns));
@@ -392,7 +415,7 @@ void load_run::take_committed(connection& from, byte_view bytes, std::uint64_t r
   --unanswered_;
   ++result_.committed_in_all;
   if (measuring_) ++result_.counts.committed;
-  if (options_.mode != load_mode::open && sending_ == sending::on) send_message(from, monotonic_ns());
+  if (options_.mode != load_mode::open && sending_ == sending::on) go_on(from, committed.seq);
 }
 
 void load_run::take_refused(connection& from, byte_view bytes, std::uint64_t read_ns) {

@@ -18,6 +18,7 @@
 #include "bench/load_options.hpp"
 #include "bench/message_template.hpp"
 #include "bench/server_probe.hpp"
+#include "bench/task_round.hpp"
 
 namespace careteam::bench {
 
@@ -45,7 +46,7 @@ struct load_faults {
 struct load_counts {
   double seconds = 0;
   std::uint64_t committed = 0;
-  std::uint64_t deliveries = 0;    ///< Messages received, one for each member.
+  std::uint64_t deliveries = 0;    ///< Messages, or entries about tasks, received; one for each member.
   std::uint64_t frames = 0;        ///< WebSocket messages received.
   std::uint64_t entry_frames = 0;  ///< Of these, with at least one entry.
   std::uint64_t bytes = 0;         ///< Their payloads.
@@ -58,11 +59,12 @@ struct load_result {
   load_faults faults;
   std::map<std::string, std::uint64_t> refusals;  ///< By "code field".
   latency_histogram answer;                       ///< From the scheduled time to Committed.
-  latency_histogram receipt;                      ///< From the scheduled time to a member's receipt, for every member, the sender included.
-  latency_histogram schedule_lag;                 ///< How late messages left (`open` only).
-  latency_histogram pass;       ///< How long one pass over the ready sockets took: the longest that a received byte waited here.
-  process_usage server_before;  ///< Before the first connection.
-  process_usage server_after;   ///< After the last message.
+  latency_histogram receipt;       ///< From the scheduled time to a member's receipt, for every member, the sender included; of
+                                   ///< tasks: of what was asked for.
+  latency_histogram schedule_lag;  ///< How late messages left (`open` only).
+  latency_histogram pass;          ///< How long one pass over the ready sockets took: the longest that a received byte waited here.
+  process_usage server_before;     ///< Before the first connection.
+  process_usage server_after;      ///< After the last message.
   std::map<std::string, double> metrics;
   double connect_seconds = 0;
   double total_seconds = 0;
@@ -98,9 +100,10 @@ class load_run final : private connection_listener {
   struct room_state {
     std::string patient_id;
     std::unique_ptr<message_template> message;
-    std::uint64_t committed_seq = 0;  // The highest seq that was answered.
-    std::uint64_t committed = 0;      // How many were, and the sum of their seqs:
-    std::uint64_t seq_sum = 0;        // each seq must have been answered once.
+    std::unique_ptr<task_round> tasks;  // Instead of messages.
+    std::uint64_t committed_seq = 0;    // The highest seq that was answered.
+    std::uint64_t committed = 0;        // How many were, and the sum of their seqs:
+    std::uint64_t seq_sum = 0;          // each seq must have been answered once.
     std::string epoch;
   };
   struct outstanding_command {
@@ -151,7 +154,9 @@ class load_run final : private connection_listener {
   bool all_received() const noexcept;
   void settle();
 
-  void send_message(connection& sender, std::uint64_t scheduled_ns);
+  std::string_view next_command(const connection& sender, std::uint64_t unix_ms, std::uint64_t number, std::uint64_t stamp_ns);
+  void send_command(connection& sender, std::uint64_t scheduled_ns);
+  void go_on(connection& sender, std::uint64_t seq);
   void send_due(std::uint64_t now_ns);
   void flood(std::uint64_t now_ns);
   std::uint64_t due_ns(std::uint64_t index) const noexcept;

@@ -12,7 +12,8 @@ namespace careteam::bench {
 
 using byte_view = std::span<const std::uint8_t>;
 
-/// Every text starts with the nanoseconds of CLOCK_MONOTONIC at which it was to be sent, in this many lower-case hexadecimal digits.
+/// Every text of a message or title of a task starts with the nanoseconds of CLOCK_MONOTONIC at which it was to be sent, in this many
+/// lower-case hexadecimal digits.
 inline constexpr std::size_t stamp_digits = 16;
 /// UUID in canonical text form (RFC 9562 §4).
 inline constexpr std::size_t command_id_digits = 36;
@@ -86,34 +87,44 @@ inline void write_hex(char* to, std::size_t digits, std::uint64_t value) noexcep
   for (std::size_t i = digits; i-- > 0; value >>= 4U) to[i] = "0123456789abcdef"[value & 0xfU];
 }
 
+/// The numbers of Entry's facts that carry a stamp.
+namespace entry_field {
+inline constexpr std::uint32_t message_posted = 20;
+inline constexpr std::uint32_t task_requested = 61;
+}  // namespace entry_field
+
 /// What is read of an Entry.
 struct scanned_entry {
   std::string_view patient_id;
   std::uint32_t stream = 0;
   std::uint64_t seq = 0;
-  std::uint64_t stamp_ns = 0;  ///< 0: not a message of a load generator.
+  std::uint64_t stamp_ns = 0;  ///< 0: neither a message nor a task that a load generator asked for.
 };
 
 inline bool scan_entry(byte_view bytes, scanned_entry& entry) {
-  byte_view posted;
+  byte_view fact;
+  // Field 1 in field 1 of a message is its text; field 2 in field 2 of a task its title.
+  std::uint32_t path_field = 0;
   if (!scan_fields(bytes, [&](std::uint32_t field, std::uint64_t value, byte_view inner) {
         if (field == 1) entry.patient_id = as_text(inner);
         if (field == 2) entry.stream = static_cast<std::uint32_t>(value);
         if (field == 3) entry.seq = value;
-        if (field == 20) posted = inner;
+        if (field != entry_field::message_posted && field != entry_field::task_requested) return;
+        fact = inner;
+        path_field = field == entry_field::message_posted ? 1 : 2;
       })) {
     return false;
   }
-  if (posted.empty()) return true;
+  if (fact.empty()) return true;
   byte_view content;
   byte_view text;
-  if (!scan_fields(posted, [&](std::uint32_t field, std::uint64_t, byte_view inner) {
-        if (field == 1) content = inner;
+  if (!scan_fields(fact, [&](std::uint32_t field, std::uint64_t, byte_view inner) {
+        if (field == path_field) content = inner;
       })) {
     return false;
   }
   if (!scan_fields(content, [&](std::uint32_t field, std::uint64_t, byte_view inner) {
-        if (field == 1) text = inner;
+        if (field == path_field) text = inner;
       })) {
     return false;
   }

@@ -62,6 +62,9 @@ void bench_command::add_load_options() {
       {"closed", bench::load_mode::closed},   {"open", bench::load_mode::open}, {"fill", bench::load_mode::fill},
       {"welcome", bench::load_mode::welcome}, {"idle", bench::load_mode::idle}, {"reconnect", bench::load_mode::reconnect}};
   static const std::map<std::string, int> streams{{"shared", 1}, {"clinical", 2}, {"support", 3}};
+  static const std::map<std::string, bench::load_kind> kinds{{"messages", bench::load_kind::messages}, {"tasks", bench::load_kind::tasks}};
+  static const std::map<std::string, bench::task_target> targets{{"person", bench::task_target::person},
+                                                                 {"role", bench::task_target::role}};
   constexpr const char* group = "Load";
   command_
       ->add_option(
@@ -72,6 +75,18 @@ void bench_command::add_load_options() {
           "when the server has gone away and is back")
       ->transform(CLI::CheckedTransformer(modes))
       ->option_text("closed|open|fill|welcome|idle|reconnect [closed]")
+      ->group(group);
+  command_
+      ->add_option(
+          "--load", options_.kind,
+          "messages, or (closed, fill) tasks: each sender asks the next one of its room for a task, then claims, accepts, starts and "
+          "completes the one that was asked of it, and asks again")
+      ->transform(CLI::CheckedTransformer(kinds))
+      ->option_text("messages|tasks [messages]")
+      ->group(group);
+  command_->add_option("--target", options_.target, "tasks: who is asked: one nurse, or all nurses of the room by their role")
+      ->transform(CLI::CheckedTransformer(targets))
+      ->option_text("person|role [person]")
       ->group(group);
   command_->add_option("--rate", options_.rate, "open: messages per second over all rooms")
       ->check(CLI::Range(0.1, 1e6))
@@ -85,7 +100,7 @@ void bench_command::add_load_options() {
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str()
       ->group(group);
-  command_->add_option("--count", options_.count, "fill: messages")->check(CLI::Range(1.0, 1e9))->group(group);
+  command_->add_option("--count", options_.count, "fill: messages, or commands about tasks")->check(CLI::Range(1.0, 1e9))->group(group);
   command_->add_option("--rooms", options_.rooms, "Rooms, each with its own patient")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str()
@@ -98,7 +113,7 @@ void bench_command::add_load_options() {
       ->check(CLI::Range(1, 100))
       ->capture_default_str()
       ->group(group);
-  command_->add_option("--message-bytes", options_.message_bytes, "Bytes of each text")
+  command_->add_option("--message-bytes", options_.message_bytes, "Bytes of each text, or of each task's title and description")
       ->check(CLI::Range(16, 16000))
       ->capture_default_str()
       ->group(group);
@@ -153,6 +168,12 @@ int bench_command::put_load() {
   std::string why;
   if (!bench::parse_server_url(url_, options_.server, why)) return fail("--url: " + why, exit_usage);
   if (options_.mode == bench::load_mode::fill && options_.count == 0) return fail("--mode fill needs --count", exit_usage);
+  if (options_.kind == bench::load_kind::tasks) {
+    const bool closed = options_.mode == bench::load_mode::closed || options_.mode == bench::load_mode::fill;
+    if (!closed) return fail("--load tasks needs --mode closed or fill", exit_usage);
+    if (options_.flooding + options_.never_reading != 0)
+      return fail("--load tasks goes without --flooding and --never-reading", exit_usage);
+  }
   options_.senders = std::min(options_.senders, options_.members);
   raise_file_limit();
   // Without this the kernel rounds the short waits of the schedule up by 50 µs.

@@ -7,22 +7,13 @@
 #include <array>
 
 #include "careteam/internal/delivery.pb.h"
+#include "runtime/hex.hpp"
 #include "store/limits.hpp"
 
 namespace careteam::coordination {
 namespace {
 
 constexpr std::size_t effect_bytes = 16;  // Of 32: enough that no two of a store are ever the same.
-
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (std::size_t i = 0; i < size; ++i) {
-    text += digits[bytes[i] >> 4];
-    text += digits[bytes[i] & 15];
-  }
-  return text;
-}
 
 bool is_staff(const care::organization_state& people, std::string_view person) {
   const auto* account = people.find(person);
@@ -43,14 +34,13 @@ std::string delivery_changes::effect_of(const care::call& one) const {
   unsigned int size = 0;
   HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(told.data()), told.size(),
        digest.data(), &size);
-  return hex(digest.data(), effect_bytes);
+  return runtime::to_hex(digest.data(), effect_bytes);
 }
 
 void delivery_changes::add(const care::call_changes& changes, const care::organization_state& people, care::instant now) {
   for (const auto& over : changes.over) {
-    auto name = care::obligation_name(over.about, over.what);
-    std::erase_if(added_, [&](const store::new_delivery& one) { return one.obligation == name; });
-    if (std::find(quiet_.begin(), quiet_.end(), name) == quiet_.end()) quiet_.push_back(std::move(name));
+    std::erase_if(added_, [&](const addition& one) { return one.what.about == over; });
+    if (std::find(quiet_.begin(), quiet_.end(), over) == quiet_.end()) quiet_.push_back(over);
   }
   for (const auto& one : changes.calls) {
     store::instant first = now;
@@ -59,18 +49,30 @@ void delivery_changes::add(const care::call_changes& changes, const care::organi
       if (!pause) continue;  // Once is enough.
       first += *pause;
     }
-    internal::DeliveryPayload payload;
-    payload.set_effect(effect_of(one));
-    payload.set_times(1);
-    payload.set_staff(is_staff(people, one.person));
-    added_.push_back({delivery_id(payload.effect(), 1, 0), care::obligation_name(one.about.about, one.about.what), std::string(by_contact),
-                      one.person, static_cast<std::uint32_t>(one.priority), payload.SerializeAsString(), first});
+    added_.push_back({one, is_staff(people, one.person), first});
   }
 }
 
+store::new_delivery delivery_changes::delivery_of(const addition& one) const {
+  internal::DeliveryPayload payload;
+  payload.set_effect(effect_of(one.what));
+  payload.set_times(1);
+  payload.set_staff(one.staff);
+  const auto& about = one.what.about;
+  return {delivery_id(payload.effect(), 1, 0),
+          care::obligation_name(about.about, about.what),
+          std::string(by_contact),
+          one.what.person,
+          static_cast<std::uint32_t>(one.what.priority),
+          payload.SerializeAsString(),
+          one.first};
+}
+
 void delivery_changes::move_to(store::record_append& append, calls which) {
-  append.quiet_obligations = std::move(quiet_);
-  if (which == calls::keep) append.add_deliveries = std::move(added_);
+  for (const auto& over : quiet_) append.quiet_obligations.push_back(care::obligation_name(over.about, over.what));
+  if (which == calls::keep) {
+    for (const auto& one : added_) append.add_deliveries.push_back(delivery_of(one));
+  }
   clear();
 }
 

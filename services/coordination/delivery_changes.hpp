@@ -31,11 +31,17 @@ class delivery_changes {
   void clear();
 
  private:
+  struct addition {
+    care::call what;
+    bool staff = false;  ///< Whether the person is.
+    store::instant first;
+  };
   std::string effect_of(const care::call& one) const;
+  store::new_delivery delivery_of(const addition& one) const;
 
   std::string record_, secret_;
-  std::vector<std::string> quiet_;
-  std::vector<store::new_delivery> added_;
+  std::vector<care::obligation_key> quiet_;
+  std::vector<addition> added_;
 };
 
 }  // namespace careteam::coordination

@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 
 #include "coordination/record_host.hpp"
+#include "runtime/hex.hpp"
 
 namespace careteam::coordination {
 namespace {
@@ -13,13 +14,7 @@ constexpr std::size_t forget_above = 10'000;  // Senders remembered before the o
 std::string random_token() {
   unsigned char bytes[16];
   if (RAND_bytes(bytes, sizeof bytes) != 1) throw std::runtime_error("no random bytes");
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
+  return runtime::to_hex(bytes, sizeof bytes);
 }
 
 bool same_secret(const std::string& one, const std::string& other) {

@@ -1,5 +1,5 @@
-// The floor: what a message costs at the very least on this machine. The same rows in the same batches through bare SQLite with fsync, and
-// the same frames by bare send() over loopback. Prints one JSON object. See README.md.
+// The floor: what a message, or a command about a task, costs at the very least on this machine. The same rows in the same batches through
+// bare SQLite with fsync, and the same frames by bare send() over loopback. Prints one JSON object. See README.md.
 #include <careteam/v1/wire.pb.h>
 #include <sys/resource.h>
 
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "bench/clock.hpp"
+#include "bench/task_round.hpp"
 #include "bench/wire_scan.hpp"
 #include "floor_network.hpp"
 #include "floor_store.hpp"
@@ -36,10 +37,10 @@ struct floor_options {
   double rate = 0;  // Messages per second; 0: as fast as it goes.
   double limit_seconds = 60;
   int drain_core = 1;
+  std::string tasks;  // "person", "role": commands about tasks for such a target instead of messages.
 };
 
-/// An entry as the server encodes it.
-std::string sample_entry(std::size_t message_bytes) {
+v1::Entry entry_without_fact() {
   v1::Entry entry;
   entry.set_patient_id("room-000");
   entry.set_stream(v1::STREAM_CLINICAL);
@@ -48,10 +49,56 @@ std::string sample_entry(std::size_t message_bytes) {
   entry.mutable_time()->set_nanos(123'456'000);
   entry.mutable_author()->set_person_id("u-000-0");
   entry.mutable_author()->set_role(v1::ROLE_ONCOLOGY_NURSE);
+  return entry;
+}
+
+/// A message's entry as the server encodes it.
+v1::Entry message_entry(std::size_t message_bytes) {
+  auto entry = entry_without_fact();
   auto& posted = *entry.mutable_message_posted();
   posted.mutable_content()->set_text(std::string(message_bytes, 'x'));
   posted.set_priority(v1::PRIORITY_ROUTINE);
-  return entry.SerializeAsString();
+  return entry;
+}
+
+/// The five entries of a task.
+std::vector<v1::Entry> task_entries(std::size_t message_bytes, const std::vector<std::string>& asked) {
+  std::vector<v1::Entry> steps(bench::task_step_count, entry_without_fact());
+  auto& requested = *steps[0].mutable_task_requested();
+  auto& order = *requested.mutable_order();
+  order.set_kind(v1::TASK_KIND_CARE);
+  order.set_title(std::string(message_bytes, 'x'));
+  order.set_priority(v1::PRIORITY_URGENT);
+  order.mutable_target()->set_person_id(asked.front());
+  *order.mutable_due() = steps[0].time();
+  requested.set_requester_person_id("u-000-0");
+  for (const auto& person : asked) requested.add_candidate_person_id(person);
+  *requested.mutable_accept_by() = steps[0].time();
+  auto& claimed = *steps[1].mutable_task_claimed();
+  claimed.set_seq(4'990);
+  *claimed.mutable_decide_by() = steps[1].time();
+  auto& accepted = *steps[2].mutable_task_accepted();
+  accepted.set_seq(4'990);
+  *accepted.mutable_start_by() = steps[2].time();
+  steps[3].mutable_task_started()->set_seq(4'990);
+  steps[4].mutable_task_completed()->set_seq(4'990);
+  return steps;
+}
+
+std::vector<v1::Entry> sample_entries(const floor_options& options) {
+  if (options.tasks.empty()) return {message_entry(options.message_bytes)};
+  return task_entries(options.message_bytes, std::vector<std::string>(options.tasks == "role" ? options.members : 1, "u-000-1"));
+}
+
+/// In how many worklists a task is: of whoever is asked, and of who asks.
+std::uint32_t owners_of(const floor_options& options) {
+  return options.tasks == "role" ? options.members : std::min(2U, options.members);
+}
+
+std::vector<std::string> encoded(const std::vector<v1::Entry>& entries) {
+  std::vector<std::string> bytes;
+  for (const auto& entry : entries) bytes.push_back(entry.SerializeAsString());
+  return bytes;
 }
 
 /// Bytes that one entry, or one answer, takes in a ServerFrame.
@@ -81,18 +128,17 @@ class floor_run {
  public:
   explicit floor_run(const floor_options& options)
       : options_{options},
-        entry_{sample_entry(options.message_bytes)},
-        store_{options.store, options.rooms, options.members, entry_},
+        entries_{sample_entries(options)},
+        store_{options.store, options.rooms, options.members, encoded(entries_), owners_of(options)},
         network_{std::size_t{options.rooms} * options.members, options.drain_core} {
-    v1::Entry entry;
-    entry.ParseFromString(entry_);
-    entry_in_frame_ = bytes_in_frame([&](v1::ServerFrame& frame) { *frame.add_entries() = entry; });
+    const auto all = bytes_in_frame([&](v1::ServerFrame& frame) { frame.mutable_entries()->Add(entries_.begin(), entries_.end()); });
+    entry_in_frame_ = all / entries_.size();
     answer_in_frame_ = bytes_in_frame([&](v1::ServerFrame& frame) {
       auto& committed = *frame.add_committed();
       committed.set_command_id(std::string(bench::command_id_digits, '0'));
-      committed.set_patient_id(entry.patient_id());
-      committed.set_stream(entry.stream());
-      committed.set_seq(entry.seq());
+      committed.set_patient_id(entries_[0].patient_id());
+      committed.set_stream(entries_[0].stream());
+      committed.set_seq(entries_[0].seq());
     });
   }
 
@@ -110,7 +156,7 @@ class floor_run {
             {"messages", messages_},
             {"transactions", batches_},
             {"sends", sends_},
-            {"entry_bytes", entry_.size()},
+            {"entry_in_frame_bytes", entry_in_frame_},
             {"seconds", seconds},
             {"messages_per_s", std::round(static_cast<double>(messages_) / seconds)},
             {"cpu_share", std::round((store_us_ + send_us_) / seconds / 1e3) / 1e3},
@@ -154,7 +200,7 @@ class floor_run {
   }
 
   floor_options options_;
-  std::string entry_;
+  std::vector<v1::Entry> entries_;
   bench::floor_store store_;
   bench::floor_network network_;
   std::size_t entry_in_frame_ = 0;
@@ -183,6 +229,8 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.rate, "Messages per second; 0: as fast as it goes");
   app.add_option("--limit", options.limit_seconds, "Ends after so many seconds at the latest")->check(CLI::Range(0.1, 600.0));
   app.add_option("--drain-core", options.drain_core, "The core of those who read; below zero: any");
+  app.add_option("--tasks", options.tasks, "Commands about tasks instead of messages, for such a target")
+      ->check(CLI::IsMember({"person", "role"}));
   CLI11_PARSE(app, argc, argv);
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -1,4 +1,5 @@
-// The rows that the product writes for a batch of messages, through bare SQLite: no threads, no domain, no encoding.
+// The rows that the product writes for a batch of messages or of commands about tasks, through bare SQLite: no threads, no domain, no
+// encoding.
 #pragma once
 
 #include <array>
@@ -22,8 +23,9 @@ struct floor_message {
 
 class floor_store {
  public:
-  /// Creates the file. `entry_bytes`: what is stored and hashed for each message. Throws std::runtime_error.
-  floor_store(const std::string& path, std::uint32_t rooms, std::uint32_t members, std::string entry_bytes);
+  /// Creates the file. `entries`: what is stored and hashed; one for each message, or one for each step of a task, and then `owners` is how
+  /// many people's worklists a task is in. Throws std::runtime_error.
+  floor_store(const std::string& path, std::uint32_t rooms, std::uint32_t members, std::vector<std::string> entries, std::uint32_t owners);
   ~floor_store();
   floor_store(const floor_store&) = delete;
   floor_store& operator=(const floor_store&) = delete;
@@ -39,10 +41,22 @@ class floor_store {
     bool touched = false;
   };
 
+  /// What a member is doing.
+  struct task_state {
+    std::size_t step = 0;
+    std::int64_t seq = 0;
+    std::int64_t due = 0;
+    std::int64_t timer = 0;   // When the step's deadline is; 0: it has none.
+    std::int64_t breach = 0;  // Where its rows of worklists are.
+  };
+
   void execute(const char* sql);
   sqlite3_stmt* prepare(const char* sql);
   void step(sqlite3_stmt* statement);
   void append_entry(const floor_message& message);
+  void append_task_rows(const floor_message& message);
+  void change_timer(sqlite3_stmt* statement, std::int64_t due, const task_state& task, std::uint32_t room, std::size_t kind);
+  void change_worklists(sqlite3_stmt* statement, const task_state& task, const floor_message& message);
   void append_command(const floor_message& message, std::uint64_t seq);
   void update_room(std::uint32_t room);
 
@@ -52,6 +66,11 @@ class floor_store {
   sqlite3_stmt* commit_ = nullptr;
   sqlite3_stmt* insert_entry_ = nullptr;
   sqlite3_stmt* insert_position_ = nullptr;
+  sqlite3_stmt* insert_about_ = nullptr;
+  sqlite3_stmt* put_timer_ = nullptr;
+  sqlite3_stmt* delete_timer_ = nullptr;
+  sqlite3_stmt* put_obligation_ = nullptr;
+  sqlite3_stmt* delete_obligation_ = nullptr;
   sqlite3_stmt* insert_command_ = nullptr;
   sqlite3_stmt* update_stream_ = nullptr;
   sqlite3_stmt* update_record_ = nullptr;
@@ -60,7 +79,9 @@ class floor_store {
   std::vector<room_state> rooms_;
   std::vector<std::uint32_t> touched_;
   std::uint32_t members_;
-  std::string bytes_;
+  std::uint32_t owners_;
+  std::vector<std::string> kinds_;
+  std::vector<task_state> tasks_;  // By room and member.
   std::uint64_t entries_ = 0;
   std::uint64_t commands_ = 0;
 };

@@ -10,6 +10,8 @@ import sys
 TITLES = {
     "closed_all": "all members send, each waits for its answer",
     "closed_one": "one sender a room",
+    "tasks": "task commands: asked for, claimed, accepted, started, completed; one nurse is asked",
+    "tasks_role": "the same; all ten nurses are asked",
     "open_1000": "1,000 messages/s",
     "open_5000": "5,000 messages/s",
 }
@@ -17,6 +19,8 @@ AIMS = {
     "closed_all": [("messages/s", "messages_per_s", ">=", 20000), ("deliveries/s", "deliveries_per_s", ">=", 200000),
                    ("CPU by floor", "cpu_by_floor", "<=", 2)],
     "closed_one": [("messages/s", "messages_per_s", ">=", 9000)],
+    "tasks": [("commands/s", "messages_per_s", ">=", 10000)],
+    "tasks_role": [("commands/s", "messages_per_s", ">=", 10000)],
     "open_1000": [("receipt p50 ms", "receipt.p50_ms", "<=", 1), ("receipt p99 ms", "receipt.p99_ms", "<=", 4),
                   ("server CPU share", "server_cpu_share", "<=", 0.25)],
     "open_5000": [("receipt p99 ms", "receipt.p99_ms", "<=", 6), ("server CPU share", "server_cpu_share", "<=", 0.70)],
@@ -33,7 +37,7 @@ STRAIN_AIMS = [
 ]
 LIMITS_AIM_SHARE = 0.03
 # Used when the server does not count its transactions; the table then says so.
-ASSUMED_BATCH = {"closed_all": 500.0, "closed_one": 100.0, "open_1000": 1.3, "open_5000": 4.0}
+ASSUMED_BATCH = {"closed_all": 500.0, "closed_one": 100.0, "tasks": 300.0, "tasks_role": 300.0, "open_1000": 1.3, "open_5000": 4.0}
 ENTRIES = "careteam_entries_total"
 TRANSACTIONS = "careteam_store_transactions_total"
 
@@ -60,7 +64,8 @@ def batch_of(line):
 def floor_arguments(line):
     """The floor's parameters for a result of the server."""
     batch, known = batch_of(line)
-    return {"batch": round(batch, 3), "per_room": round(max(1.0, line["entries_per_frame"]), 3), "batch_known": known}
+    return {"batch": round(batch, 3), "per_room": round(max(1.0, line["entries_per_frame"]), 3), "batch_known": known,
+            "tasks": line["target"] if line.get("load") == "tasks" else None}
 
 
 def number(value, digits=0):
@@ -234,7 +239,8 @@ def main():
     result = json.load(sys.stdin)
     if options.command == "floor":
         arguments = floor_arguments(result)
-        print(f"--batch {arguments['batch']} --per-room {arguments['per_room']}")
+        tasks = f" --tasks {arguments['tasks']}" if arguments["tasks"] else ""
+        print(f"--batch {arguments['batch']} --per-room {arguments['per_room']}{tasks}")
         return
     for field in options.fields:
         name, _, value = field.partition("=")

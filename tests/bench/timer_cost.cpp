@@ -1,7 +1,5 @@
 // What timers cost (G5): arming and cancelling beside the commit alone, with a million timers in the store; and how late they fire when
 // thousands are due each second. Prints one JSON object. The store is made in the folder that is given, and removed.
-#include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,12 +16,13 @@
 #include <string>
 #include <vector>
 
+#include "bench_store.hpp"
 #include "coordination/timers.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
+namespace bench = careteam::bench;
 namespace coordination = careteam::coordination;
 namespace runtime = careteam::runtime;
 namespace store = careteam::store;
@@ -62,61 +61,18 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void rethrow(std::exception_ptr failure) {
-  if (failure) std::rethrow_exception(failure);
-}
-
-/// A store, and what its hosts would know of the records.
-class ward {
+/// A store whose commits set timers.
+class ward : public bench::bench_store {
  public:
-  explicit ward(const std::string& path)
-      : store_(store::open_sqlite(loop_.get_executor(), {.path = path, .missing = store::when_missing::create, .on_failure = {}})) {}
+  explicit ward(const std::string& path) : bench_store(path, 1) {}
 
-  asio::io_context& loop() { return loop_; }
-  store::record_store& opened() { return *store_; }
-
-  void run() {
-    loop_.restart();
-    loop_.run();
-  }
-  void close() {
-    asio::co_spawn(loop_, store_->close(), rethrow);
-    run();
-  }
-
-  static store::record_key key_of(std::size_t record) { return "patient/" + std::to_string(record); }
   store::timer_set new_timer(store::instant due) {
     // As long as the domain's: a name of the object and the deadline, a command of some ids and numbers.
     return {{"task/2/" + std::to_string(++timers_made_) + "/accept", due}, std::nullopt, 1, std::string(60, 'p')};
   }
 
-  /// One entry of 300 bytes with its command, at the record's version.
-  store::record_append message(std::size_t record) {
-    store::record_append append;
-    append.record = key_of(record);
-    append.expected_version = versions_[record]++;
-    append.entries.push_back({1, append.expected_version + 1, 0, author_, text_});
-    store::command_record command{author_, {}, {}, 1, append.expected_version + 1};
-    ++commands_made_;
-    for (std::size_t i = 0; i < 8; ++i) command.id[i] = static_cast<std::uint8_t>(commands_made_ >> (56 - 8 * i));
-    append.commands.push_back(std::move(command));
-    return append;
-  }
-  asio::awaitable<void> commit(store::record_append append) {
-    std::vector<store::record_append> request;
-    request.push_back(std::move(append));
-    const auto answer = co_await store_->append(std::move(request));
-    if (!answer || !std::holds_alternative<store::committed>(*answer)) throw std::runtime_error("an append was not committed");
-  }
-
  private:
-  asio::io_context loop_{1};
-  std::unique_ptr<store::record_store> store_;
-  std::array<std::uint64_t, records> versions_{};
-  std::uint64_t commands_made_ = 0;
   std::uint64_t timers_made_ = 0;
-  std::string author_ = "nina";
-  std::string text_ = std::string(300, 't');
 };
 
 asio::awaitable<void> fill(ward& in, store::instant from) {
@@ -168,7 +124,7 @@ measured measure_commits(ward& in, std::size_t hosts) {
       course all{kind, commits_in_a_run, &armed};
       const auto begin = std::chrono::steady_clock::now();
       const double cpu = process_cpu_us();
-      for (std::size_t i = 0; i < hosts; ++i) asio::co_spawn(in.loop(), host(in, i, hosts, all), rethrow);
+      for (std::size_t i = 0; i < hosts; ++i) asio::co_spawn(in.loop(), host(in, i, hosts, all), bench::rethrow);
       in.run();
       const auto index = static_cast<std::size_t>(kind);
       found.cpu_us[index].push_back((process_cpu_us() - cpu) / commits_in_a_run);
@@ -211,14 +167,14 @@ asio::awaitable<void> set_due(ward& in, store::instant from, firing& all) {
 firing measure_firing(ward& in, double& before_mib, double& after_mib) {
   firing all;
   const auto begin = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()) + 3s;
-  asio::co_spawn(in.loop(), set_due(in, begin, all), rethrow);
+  asio::co_spawn(in.loop(), set_due(in, begin, all), bench::rethrow);
   in.run();
   before_mib = resident_mib();
   runtime::system_clock clock;
   runtime::metrics_registry registry;
   std::shared_ptr<coordination::timers> service;
   const auto carry = [&](store::stored_timer timer, coordination::timer_done done) {
-    asio::co_spawn(in.loop(), carry_out(in, std::move(timer), std::move(done), all), rethrow);
+    asio::co_spawn(in.loop(), carry_out(in, std::move(timer), std::move(done), all), bench::rethrow);
     all.most_in_flight = std::max(all.most_in_flight, service->in_flight());
   };
   service = std::make_shared<coordination::timers>(in.loop().get_executor(), in.opened(), clock, carry,
@@ -236,21 +192,17 @@ firing measure_firing(ward& in, double& before_mib, double& after_mib) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::string folder = (std::filesystem::path(count > 1 ? arguments[1] : ".") / "timer-cost-XXXXXX").string();
-  if (!mkdtemp(folder.data())) {
-    std::cerr << "careteam_timer_cost: no folder can be made at " << folder << '\n';
-    return 1;
-  }
+  const bench::bench_folder folder(count, arguments, "timer-cost");
   bool all_fired = false;
   {
-    ward in(folder + "/care.db");
+    ward in(folder.file("care.db"));
     const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
     const auto begin = std::chrono::steady_clock::now();
-    asio::co_spawn(in.loop(), fill(in, now), rethrow);
+    asio::co_spawn(in.loop(), fill(in, now), bench::rethrow);
     in.run();
     const double filled_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::cout << "{\"timers\": " << timers_stored << ", \"filled_seconds\": " << filled_seconds
-              << ", \"file_mib\": " << static_cast<double>(std::filesystem::file_size(folder + "/care.db")) / (1 << 20);
+              << ", \"file_mib\": " << static_cast<double>(std::filesystem::file_size(folder.file("care.db"))) / (1 << 20);
     for (const auto hosts : hosts_at_once) {
       const auto found = measure_commits(in, hosts);
       for (std::size_t kind = 0; kind < names_of_kinds.size(); ++kind) {
@@ -272,6 +224,5 @@ int main(int count, char** arguments) {
     all_fired = fired.fired == fired.asked;
     in.close();
   }
-  std::filesystem::remove_all(folder);
   return all_fired ? 0 : 1;
 }

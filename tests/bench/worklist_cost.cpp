@@ -1,24 +1,22 @@
 // What worklists cost (C5, C10): a person's first page with 100,000 open tasks in the store, all of them counted by priority, and what the
 // rows of a task add to a commit. Prints one JSON object. The store is made in the folder that is given, and removed.
-#include <stdlib.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <iostream>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "store/sqlite_store.hpp"
+#include "bench_store.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
+namespace bench = careteam::bench;
 namespace store = careteam::store;
 using steady = std::chrono::steady_clock;
 
@@ -29,10 +27,6 @@ constexpr std::size_t page = 100;
 constexpr std::size_t lists = 5'000;
 constexpr std::size_t commits = 5'000;
 constexpr std::size_t counts = 50;
-
-void rethrow(std::exception_ptr failure) {
-  if (failure) std::rethrow_exception(failure);
-}
 
 double at(std::vector<double>& values, double part) {
   std::ranges::sort(values);
@@ -60,32 +54,19 @@ struct results {
   std::size_t listed = 0;
 };
 
-class ward {
+class ward : public bench::bench_store {
  public:
-  explicit ward(const std::string& path)
-      : store_(store::open_sqlite(loop_.get_executor(), {.path = path, .missing = store::when_missing::create, .on_failure = {}})) {}
+  explicit ward(const std::string& path) : bench_store(path, 2) {}
 
   results measure() {
     results found;
-    asio::co_spawn(loop_, measure_all(found), rethrow);
-    loop_.run();
+    asio::co_spawn(loop(), measure_all(found), bench::rethrow);
+    run();
+    close();
     return found;
   }
 
  private:
-  store::record_append entries(std::size_t record, std::size_t count) {
-    store::record_append append;
-    append.record = "patient/" + std::to_string(record);
-    append.expected_version = versions_[record];
-    for (std::size_t i = 0; i < count; ++i) append.entries.push_back({2, ++versions_[record], 0, author_, text_});
-    return append;
-  }
-  asio::awaitable<void> commit(store::record_append append) {
-    std::vector<store::record_append> request;
-    request.push_back(std::move(append));
-    const auto answer = co_await store_->append(std::move(request));
-    if (!answer || !std::holds_alternative<store::committed>(*answer)) throw std::runtime_error("an append was not committed");
-  }
   store::instant breach() {
     return store::instant(std::chrono::microseconds(1'700'000'000'000'000 + static_cast<std::int64_t>(random_() % 1'000'000) * 1'000'000));
   }
@@ -99,14 +80,14 @@ class ward {
     }
     for (std::size_t i = 0; i < lists; ++i) {
       const auto begin = steady::now();
-      const auto rows = co_await store_->obligations_of(person(random_()), std::nullopt, page);
+      const auto rows = co_await opened().obligations_of(person(random_()), std::nullopt, page);
       found.list_us.push_back(microseconds_since(begin));
       if (!rows) throw std::runtime_error("a worklist was not read");
       found.listed += rows->size();
     }
     for (std::size_t i = 0; i < counts; ++i) {
       const auto begin = steady::now();
-      if (!co_await store_->count_obligations(breach())) throw std::runtime_error("obligations were not counted");
+      if (!co_await opened().count_obligations(breach())) throw std::runtime_error("obligations were not counted");
       found.count_us.push_back(microseconds_since(begin));
     }
     for (std::size_t i = 0; i < commits; ++i) {
@@ -119,27 +100,16 @@ class ward {
       co_await commit(std::move(append));
       found.commit_with_rows_us.push_back(microseconds_since(begin));
     }
-    co_await store_->close();
   }
 
-  asio::io_context loop_{1};
-  std::unique_ptr<store::record_store> store_;
-  std::vector<std::uint64_t> versions_ = std::vector<std::uint64_t>(records);
   std::mt19937 random_{1};
-  std::string author_ = "nina";
-  std::string text_ = std::string(300, 't');
 };
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::string folder = (std::filesystem::path(count > 1 ? arguments[1] : ".") / "worklist-cost-XXXXXX").string();
-  if (!mkdtemp(folder.data())) {
-    std::cerr << "careteam_worklist_cost: no folder can be made at " << folder << '\n';
-    return 1;
-  }
-  auto found = ward(folder + "/care.db").measure();
-  std::filesystem::remove_all(folder);
+  const bench::bench_folder folder(count, arguments, "worklist-cost");
+  auto found = ward(folder.file("care.db")).measure();
   std::cout << "{\"open_tasks\": " << records * tasks_of_a_record << ", \"items_of_a_list\": " << found.listed / lists
             << ", \"list_us\": {\"p50\": " << at(found.list_us, 0.5) << ", \"p99\": " << at(found.list_us, 0.99)
             << "}, \"count_us\": {\"p50\": " << at(found.count_us, 0.5) << "}, \"commit_us\": {\"p50\": " << at(found.commit_us, 0.5)

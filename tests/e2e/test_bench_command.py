@@ -54,6 +54,26 @@ def test_a_load_is_put_on_measured_and_checked(house, mode):
         assert told["messages_per_s"] == pytest.approx(200, rel=0.2) and told["schedule_lag"]["count"] > 0
 
 
+@pytest.mark.parametrize("target", ["person", "role"])
+@pytest.mark.parametrize("senders", [1, MEMBERS])
+def test_tasks_are_asked_for_and_done_by_whoever_was_asked(house, target, senders):
+    before = house.metrics()
+    told = result_of(bench(house, "--load", "tasks", "--target", target, "--senders", senders, "--mode", "fill", "--count", 200, "--json"))
+    assert (told["load"], told["target"]) == ("tasks", target)
+    assert told["committed_in_all"] >= 200 and told["receipt"]["count"] > 0
+    after = house.metrics()
+    grown = {name: after[name] - before[name] for name in ("careteam_entries_total", 'careteam_commands_total{outcome="committed"}')}
+    assert all(more >= told["committed_in_all"] for more in grown.values()), "each command led to an entry"
+
+
+def test_a_load_of_tasks_is_measured(house):
+    told = result_of(bench(house, "--load", "tasks", "--warm-up", 0.1, "--seconds", 1, "--json"))
+    assert told["deliveries_per_s"] == pytest.approx(told["messages_per_s"] * MEMBERS, rel=0.2)
+    assert 0 < told["receipt"]["count"] < told["answer"]["count"] * MEMBERS, "only what asks for a task carries a time stamp"
+    text = bench(house, "--load", "tasks", "--target", "role", "--warm-up", 0, "--seconds", 0.5)
+    assert text.returncode == 0 and "commands committed" in text.stdout and "tasks for one role" in text.stdout, text.stdout + text.stderr
+
+
 def test_people_read_text(house):
     done = bench(house, "--mode", "open", "--rate", 100, "--warm-up", 0, "--seconds", 0.5)
     assert done.returncode == 0, done.stderr
@@ -105,7 +125,8 @@ def test_a_flood_is_told_apart_from_the_others(tmp_path):
     (("--url", "http://127.0.0.1:1"), "must start with ws://"), (("--url", "wss://127.0.0.1:1"), "does not speak TLS"),
     (("--url", "ws://127.0.0.1:1/v2"), "path"), (("--url", "ws://127.0.0.1:0"), "port"), (("--url", "ws://"), "names no host"),
     (("--url", "ws://user@host:1"), "names no host"), (("--mode", "sideways"), "--mode"), (("--mode", "fill"), "--count"),
-    (("--seconds", "-1"), "--seconds"), (("--no-such-thing",), "no-such-thing"), (("--tokens", "/nowhere"), "/nowhere"),
+    (("--seconds", "-1"), "--seconds"), (("--no-such-thing",), "no-such-thing"),
+    (("--load", "tasks", "--mode", "open"), "closed or fill"), (("--load", "tasks", "--flooding", "1"), "--flooding"), (("--load", "parties"), "--load"), (("--tokens", "/nowhere"), "/nowhere"),
 ])
 def test_wrong_usage(house, words, why):
     given = {"--url": f"ws://127.0.0.1:{house.port}", "--tokens": str(house.tokens_file)}

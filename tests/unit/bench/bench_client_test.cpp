@@ -105,6 +105,23 @@ TEST(wire_scan, a_text_without_a_stamp_has_none) {
   }
 }
 
+TEST(wire_scan, reads_the_stamp_of_a_task_that_is_asked_for) {
+  v1::Entry entry;
+  entry.set_stream(v1::STREAM_CLINICAL);
+  entry.set_seq(9);
+  auto& order = *entry.mutable_task_requested()->mutable_order();
+  order.set_title("00000000000000ff look");
+  order.set_description("0000000000000fff");
+  scanned_entry found;
+  ASSERT_TRUE(scan_entry(view(entry.SerializeAsString()), found));
+  EXPECT_EQ(found.seq, 9U);
+  EXPECT_EQ(found.stamp_ns, 255U);
+  entry.mutable_task_claimed()->set_seq(9);
+  scanned_entry claim;
+  ASSERT_TRUE(scan_entry(view(entry.SerializeAsString()), claim));
+  EXPECT_EQ(claim.stamp_ns, 0U);
+}
+
 TEST(wire_scan, a_cut_entry_is_malformed_or_shorter_but_never_read_beyond_its_end) {
   const auto whole = message_entry("00000000000000ffand the rest").SerializeAsString();
   for (std::size_t size = 0; size < whole.size(); ++size) {

@@ -283,6 +283,19 @@ TEST_P(outbox, an_acknowledgement_quietens_everything_of_an_obligation) {
   EXPECT_THAT(claimed_ids("w", 100, 200), ElementsAre("other", "ben's", "thanks")) << "what was added with it is not about the past";
 }
 
+TEST_P(outbox, an_acknowledgement_quietens_what_was_added_before_a_restart) {
+  must_commit(request("patient/rosa").sends("waits", "task"));
+  must_commit(request("patient/omar").sends("sent", "task"));
+  ASSERT_THAT(claimed_ids("w", 1, 10, {"sent"}), ElementsAre("sent"));
+  ASSERT_TRUE(outcome("sent", "w", 1, delivery_state::sent));
+  reopen();
+  must_commit(request("patient/rosa").quietens("task"));
+  must_commit(request("patient/omar").quietens("task"));
+  must_commit(request("patient/nobody_was_called").entry(shared, 1, "acknowledged").quietens("task"));
+  EXPECT_EQ(delivery("waits").state, delivery_state::acknowledged);
+  EXPECT_EQ(delivery("sent").state, delivery_state::acknowledged);
+}
+
 TEST_P(outbox, what_follows_an_attempt_is_added_with_its_outcome) {
   must_commit(request("patient/rosa").sends("letter.1", "task").sends("letter.1b", "task"));
   claim("w", 10, 20);
