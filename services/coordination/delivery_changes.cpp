@@ -63,6 +63,7 @@ void delivery_changes::add(const care::call_changes& changes, const care::organi
     payload.set_effect(effect_of(one));
     payload.set_times(1);
     payload.set_staff(is_staff(people, one.person));
+    payload.set_due_us(first.time_since_epoch().count());
     added_.push_back({delivery_id(payload.effect(), 1, 0), care::obligation_name(one.about.about, one.about.what), std::string(by_contact),
                       one.person, static_cast<std::uint32_t>(one.priority), payload.SerializeAsString(), first});
   }
