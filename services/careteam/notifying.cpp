@@ -78,12 +78,13 @@ std::string read_signing_secret(const std::filesystem::path& file, std::string_v
   return secret;
 }
 
-/// Deliveries by way of Redis: a client for what is answered at once, and one that waits for work.
+/// Deliveries by way of Redis: a client for what is answered at once, and one that waits for work. One process has the store, so one
+/// consumer has one name at every start.
 struct notifying::queue {
-  queue(asio::any_io_executor executor, const redis::client_options& options, const std::string& worker)
+  queue(asio::any_io_executor executor, const redis::client_options& options)
       : commands(executor, named(options, "careteam-deliveries")),
         waiting(executor, named(options, "careteam-deliveries-wait")),
-        work(commands, waiting, {.consumer = worker}) {}
+        work(commands, waiting, {.consumer = "serve"}) {}
 
   redis::client commands;
   redis::client waiting;
@@ -112,7 +113,7 @@ notifying::notifying(asio::any_io_executor executor, const runtime::config& sett
   options.time_zone = settings.organization.time_zone;
   options.retries.attempts = wanted.attempts;
   options.retries.pause = wanted.retry_after;
-  if (redis) queue_.reset(new queue(executor, *redis, options.worker));
+  if (redis) queue_.reset(new queue(executor, *redis));
   sender_ = std::make_unique<notifier::sender>(executor, channels_of(wanted),
                                                notifier::sender_options{wanted.in_flight, wanted.attempt_timeout, wanted.ca_file});
   calling_ = std::make_shared<notifier::notifier>(executor, store, clock, hosts, *sender_, queue_ ? &queue_->work : nullptr, counted,

@@ -31,6 +31,11 @@ std::optional<store::following_delivery> next_time(v1::Priority priority, const 
   return following(payload, times, static_cast<std::uint32_t>(step), now + *pause);
 }
 
+/// A call that reached nobody is a human's to see to (G9), but for what is routine (G3).
+bool is_pressing(v1::Priority priority) {
+  return priority == v1::PRIORITY_STAT || priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_URGENT;
+}
+
 store::delivery_outcome outcome_of(const store::stored_delivery& delivery, store::delivery_state state, store::instant next) {
   return {delivery.what.id, delivery.worker, delivery.attempts, state, next, std::nullopt};
 }
@@ -80,13 +85,13 @@ delivery_step after_attempt(const store::stored_delivery& delivery, const intern
     failed.outcome.then = following(payload, payload.times(), payload.step() + 1, now);
     return failed;
   }
-  failed.exhausted = true;
+  failed.exhausted = is_pressing(priority);
   failed.outcome.then = next_time(priority, payload, ladder_size, now);
   return failed;
 }
 
 delivery_step after_nobody(const store::stored_delivery& delivery, store::instant now) {
-  return {outcome_of(delivery, store::delivery_state::failed, now), true};
+  return {outcome_of(delivery, store::delivery_state::failed, now), is_pressing(static_cast<v1::Priority>(delivery.what.priority))};
 }
 
 std::optional<store::instant> quiet_until(const care::quiet_hours& hours, const std::string& zone, v1::Priority priority, bool staff,

@@ -130,7 +130,7 @@ class notifier : public std::enable_shared_from_this<notifier> {
   std::minstd_rand random_;
   store::instant next_due_ = store::instant::max();
   store::instant first_added_ = store::instant::max();  ///< Since the store was asked what is due next: it may not have shown them.
-  store::instant sweep_at_ = store::instant::min();
+  store::instant sweep_at_{};
   steady::time_point swept_at_, claimed_at_;
 
   boost::asio::steady_timer sleep_;

@@ -101,7 +101,7 @@ def main():
     options.add_argument("--work", required=True, type=pathlib.Path)
     options.add_argument("--deliveries", type=int, default=100_000)
     asked = options.parse_args()
-    careteam, work = asked.careteam, asked.work / "notifier"
+    careteam, work = asked.careteam, asked.work.resolve() / "notifier"
     work.mkdir()
     run = lambda *words: subprocess.run([careteam, *map(str, words)], check=True, capture_output=True)  # noqa: E731
     run("token", "--new-key", work / "key.jwk", "--kid", "bench", "--jwks", work / "jwks.json")

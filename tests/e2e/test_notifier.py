@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import sqlite3
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ import pytest
 from careteam_client import Client
 from certificates import Certificate
 from gateways import FIXED_TEXT, SECRET, Gateway, MailServer, sign
-from server import Server, room_resources, sanitized
+from server import ROOT, Server, room_resources, sanitized
 from server_clock import Clock
 
 STAFF = [("rao", "medical-oncologist"), ("nina", "oncology-nurse"), ("noah", "oncology-nurse")]
@@ -203,6 +204,32 @@ async def test_no_channel_left_ends_at_a_human_and_once(gateway):
         assert server.stop()[0] == 0 and server.verify().returncode == 0 and server.rebuild().returncode == 0
 
 
+async def test_an_explanation_tells_of_a_call_that_reached_nobody(gateway):
+    gateway.usual = (400, {})
+    with ward(gateway.settings) as server:
+        server.start()
+        rao = await Client.connect(server, "rao")
+        order = {"kind": "TASK_KIND_CARE", "title": "Call her back", "target": {"personId": "nina"}, "priority": "PRIORITY_ASAP"}
+        asked = await rao.command("pat", {"requestTask": {"stream": "STREAM_CLINICAL", "order": order}})
+        await until(lambda: any("callUndelivered" in one for one in rao.entries("pat", "clinical")))
+        await rao.fence()
+        told = server.tool("explain", "--config", server.config, "pat", f"clinical/{asked.seq}").stdout
+        assert "nina could not be called over any channel" in told and "because somebody could not be called about it" in told, told
+        await rao.close()
+
+
+async def test_what_is_routine_waits_in_the_worklist_when_nobody_can_be_called(gateway):
+    with ward(gateway.settings, contacts={}) as server:
+        server.start()
+        rao = await Client.connect(server, "rao")
+        order = {"kind": "TASK_KIND_CARE", "title": "Call her back", "target": {"personId": "nina"}}
+        assert (await rao.command("pat", {"requestTask": {"stream": "STREAM_CLINICAL", "order": order}})).ok
+        await until(lambda: {state for state, _ in deliveries(server).values()} == {FAILED})
+        await rao.fence()
+        assert not any("callUndelivered" in one for one in rao.entries("pat", "clinical"))
+        await rao.close()
+
+
 async def test_the_organisations_ladder_is_for_staff_without_contacts(gateway):
     with ward(gateway.settings | {"notifier.contacts": ["phone +15550100"]}, contacts={}) as server:
         server.start()
@@ -252,8 +279,10 @@ async def test_mail_goes_by_starttls_with_a_login_and_says_nothing(tmp_path):
             await rao.close()
 
 
-async def test_mail_without_tls_is_not_sent_and_ends_at_a_human():
-    with MailServer() as mail:
+@pytest.mark.parametrize("certificate", [False, True], ids=["plain", "untrusted"])
+async def test_mail_without_tls_that_is_trusted_is_not_sent_and_ends_at_a_human(tmp_path, certificate):
+    made = Certificate(tmp_path, "mail")
+    with MailServer(certificate=(made.chain, made.key) if certificate else None) as mail:
         settings = {"notifier.smtp_url": mail.url, "notifier.smtp_from": "careteam@hospital.test"}
         with ward(settings, contacts={"nina": ["email n1@hospital.test"]}) as server:
             server.start()
@@ -276,6 +305,34 @@ async def test_a_mail_server_that_knows_nobody_hands_over_to_the_next_channel(ga
             [call] = await wait(gateway, 1)
             assert call.id.endswith("-1-1") and not mail.mails
             await rao.close()
+
+
+async def test_the_recorded_examples_are_what_is_sent(gateway):
+    examples = ROOT / "deploy" / "notifier"
+    sys.path.append(str(examples))
+    import verify_webhook
+    with MailServer() as mail:
+        settings = gateway.settings | {"notifier.smtp_url": mail.url, "notifier.smtp_from": "careteam@example.org", "notifier.smtp_without_tls": True}
+        with ward(settings, contacts={"nina": ["sms +15550100"], "noah": ["email nina@example.org"]}) as server:
+            server.start()
+            rao = await Client.connect(server, "rao")
+            for person in ("nina", "noah"):
+                await post(rao, person=person)
+            [call] = await wait(gateway, 1)
+            [(_, _, text)] = await asyncio.to_thread(mail.wait, 1)
+            await rao.close()
+    made_equal = lambda octets: re.sub(r"[0-9a-f]{32}-1-0|v1=[0-9a-f]{64}|\b\d{10}\b|127\.0\.0\.1:\d+|gateway\.example\.org|Date: .*?(?=\r)", "*", octets)  # noqa: E731
+    recorded = (examples / "webhook.http").read_bytes().decode()
+    assert made_equal(call.head.decode() + call.raw_body.decode()) == made_equal(recorded)
+    assert made_equal(text) == made_equal((examples / "mail.eml").read_bytes().decode()) + ".\r\n"
+    seen, now = set(), time.time()
+    assert verify_webhook.verify(SECRET, call.headers, call.raw_body, now, seen) == call.body
+    assert verify_webhook.verify(SECRET, call.headers, call.raw_body, now, seen) is None, "a repetition"
+    for secret, at in ((SECRET + "x", now), (SECRET, now + 400)):
+        with pytest.raises(ValueError):
+            verify_webhook.verify(secret, call.headers, call.raw_body, at, set())
+    headers, body = verify_webhook.report(SECRET, call.id, "failed", 1772366400)
+    assert headers["CareTeam-Signature"] == sign(SECRET, 1772366400, body) and json.loads(body) == {"id": call.id, "outcome": "failed"}
 
 
 def report(server, id, outcome="failed", secret=SECRET, at=None, body=None, signature=None):

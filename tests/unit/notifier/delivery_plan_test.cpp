@@ -91,7 +91,10 @@ TEST(delivery_plan, no_channel_left_ends_at_a_human_and_the_person_is_called_aga
   ASSERT_TRUE(step.outcome.then);
   EXPECT_EQ(suffix(*step.outcome.then), "-2-1");
   EXPECT_EQ(step.outcome.then->not_before, t0 + 120s);
-  EXPECT_FALSE(planned(v1::PRIORITY_ROUTINE, 1, 1).after(refused).outcome.then);
+  const auto routine = planned(v1::PRIORITY_ROUTINE, 1, 1).after(refused);
+  EXPECT_FALSE(routine.exhausted) << "it waits in the worklist";
+  EXPECT_FALSE(routine.outcome.then);
+  EXPECT_FALSE(after_nobody(planned(v1::PRIORITY_ROUTINE).delivery, t0).exhausted);
   const auto nobody = after_nobody(planned(v1::PRIORITY_STAT).delivery, t0);
   EXPECT_TRUE(nobody.exhausted);
   EXPECT_FALSE(nobody.outcome.then);
