@@ -225,6 +225,12 @@ void put_organization(RecordSnapshot& to, const organization_state& organization
     if (one.administrator) enrolled.add_roles(v1::ROLE_ADMINISTRATOR);
     enrolled.set_reach(one.reach);
     enrolled.set_hours(one.hours);
+    for (const auto& contact : one.contacts) {
+      auto& point = *enrolled.add_contacts();
+      point.set_system(contact.system);
+      point.set_value(contact.value);
+    }
+    enrolled.set_quiet_hours(one.quiet_hours);
   }
 }
 
@@ -238,6 +244,8 @@ void get_organization(organization_state& organization, const RecordSnapshot& fr
     one.revoked = instant(std::chrono::microseconds(row.revoked_us()));
     one.reach = row.enrolled().reach();
     one.hours = row.enrolled().hours();
+    for (const auto& contact : row.enrolled().contacts()) one.contacts.push_back({contact.system(), contact.value()});
+    one.quiet_hours = row.enrolled().quiet_hours();
     organization.people.emplace(row.enrolled().person_id(), std::move(one));
   }
 }

@@ -61,6 +61,10 @@ outcome<facts> mark_task_in_error(const task_case& one, const v1::MarkTaskInErro
 // task_timers.cpp: the timers of T5, T10 and T17.
 outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer& asked, const actor& who, const task_context& context);
 
+// task_undelivered.cpp: a call ends at a human.
+outcome<facts> report_undelivered(const tasks_state& state, const v1::ReportUndelivered& asked, const actor& who,
+                                  const task_context& context);
+
 // task_successor.cpp: what follows a task. Each is the only one of its origin, rule and ordinal.
 /// Asks its requester (and a supervisor) to see to a task that was declined or failed; false: nobody is left who could.
 [[nodiscard]] bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule);
@@ -75,6 +79,9 @@ struct message_follow_up {
 };
 /// Asks the first of these people at once (stat) to see to a message that nobody acknowledged; the others are its ladder.
 void add_message_follow_up(facts& to, const message_follow_up& what, const std::vector<std::string>& people, const task_context& context);
+/// Asks the first of these people, who are not none, to see to what somebody could not be called about; the others are the ladder.
+/// `report`: the seq of the entry that says so.
+void add_inquiry(facts& to, const task_case& one, const std::vector<std::string>& people, std::uint64_t report);
 /// The same task once more (T12).
 void add_repetition(facts& to, const task_case& one);
 

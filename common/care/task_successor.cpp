@@ -71,6 +71,11 @@ void add_message_follow_up(facts& to, const message_follow_up& what, const std::
   add_request(to, what.stream, what.requester, order, what.origin, context);
 }
 
+void add_inquiry(facts& to, const task_case& one, const std::vector<std::string>& people, std::uint64_t report) {
+  const task_origin origin{one.at.seq, v1::TASK_RULE_UNDELIVERED, static_cast<std::uint32_t>(report)};
+  add_request(to, one, follow_up_for(one, people, v1::PRIORITY_STAT), origin);
+}
+
 void add_repetition(facts& to, const task_case& one) {
   auto order = one.task.order;
   order.due = one.after(one.now(), one.policy().times(order.priority).due);

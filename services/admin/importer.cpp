@@ -26,6 +26,14 @@ void keep_unknown(v1::EnrollPerson& asked, const care::account* account) {
   if (!account) return;
   if (asked.reach().empty()) asked.set_reach(account->reach);
   if (asked.hours().empty()) asked.set_hours(account->hours);
+  if (asked.quiet_hours().empty()) asked.set_quiet_hours(account->quiet_hours);
+  if (asked.contacts().empty()) {
+    for (const auto& contact : account->contacts) {
+      auto& point = *asked.add_contacts();
+      point.set_system(contact.system);
+      point.set_value(contact.value);
+    }
+  }
   if (asked.roles_size() == 0 && account->administrator) asked.add_roles(v1::ROLE_ADMINISTRATOR);
 }
 

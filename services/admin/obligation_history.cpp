@@ -74,6 +74,8 @@ std::string rule_name(v1::TaskRule rule) {
       return "it was reopened";
     case v1::TASK_RULE_UNACKNOWLEDGED:
       return "nobody acknowledged it";
+    case v1::TASK_RULE_UNDELIVERED:
+      return "somebody could not be called about it";
     default:
       return "it follows";
   }
@@ -143,6 +145,8 @@ class narrator {
         return "cancelled by " + who + quoted(entry.task_cancelled().reason());
       case v1::Entry::kTaskCancelAcknowledged:
         return who + " has stopped";
+      case v1::Entry::kCallUndelivered:
+        return entry.call_undelivered().person_id() + " could not be called over any channel";
       case v1::Entry::kTaskMarkedInError:
         return std::string(entry.task_marked_in_error().proposed() ? "said to be an error by " : "entered in error, says ") + who +
                quoted(entry.task_marked_in_error().reason());
