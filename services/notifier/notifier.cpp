@@ -347,7 +347,7 @@ asio::awaitable<bool> notifier::tell_human(in_hand one) {
     *answered = std::move(given.result);
     event->cancel();
   };
-  const auto host = hosts_.find_or_make(report->command.patient_id());
+  const auto host = hosts_.find_or_make(care::record_named_by(report->command));
   host->submit(std::move(*report));
   if (!*answered) (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
   if (!*answered) co_return false;
