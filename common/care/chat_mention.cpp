@@ -50,9 +50,9 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
   }
   if (asked.priority() != v1::PRIORITY_STAT && !is_guest(who, context))
     return refuse(code::failed_precondition, field, told(person, *away));
-  auto other = stands_in(*away, stream, who, audience);
+  const auto other = stands_in(*away, stream, who, audience);
   if (!other.empty()) to.set_instead_of_person_id(person);
-  to.add_person_id(other.empty() ? person : std::move(other));
+  to.add_person_id(other.empty() ? person : other);
   return {};
 }
 
