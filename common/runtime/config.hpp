@@ -104,7 +104,7 @@ struct config {
     std::chrono::milliseconds attempt_timeout{5'000};
     std::chrono::milliseconds retry_after{1'000};
     std::size_t attempts = 4;
-    std::size_t in_flight = 256;
+    std::size_t in_flight = 64;
     bool on() const { return !smtp_url.empty() || !webhook_url.empty(); }
   };
   struct limits_section {
