@@ -139,6 +139,24 @@ async def test_a_person_is_called_again_after_the_pause_over_the_louder_channel_
         await nina.close()
 
 
+async def test_whoever_has_left_the_team_is_not_called_again(gateway, clock):
+    with ward(gateway.settings, environment=clock.environment) as server:
+        server.start()
+        rao = await Client.connect(server, "rao", token=server.token("rao", expires=100 * HOUR))
+        await post(rao)
+        [call] = await wait(gateway, 1)
+        await until(lambda: f"{call.effect}-2-0" in deliveries(server))
+        version = (await rao.roster("pat"))["rosterVersion"]
+        left = {"expectedRosterVersion": version, "personId": "nina", "role": "ROLE_ONCOLOGY_NURSE", "reason": "has left the team"}
+        assert (await rao.command("pat", {"endMember": left})).ok
+        clock.set(62)
+        await until(lambda: deliveries(server)[f"{call.effect}-2-0"][0] == FAILED)
+        clock.set(HOUR)
+        await asyncio.sleep(1.5)
+        assert len(gateway.calls) == 1
+        await rao.close()
+
+
 @pytest.mark.parametrize("trouble,least", [("drop", 0.05), ("garbage", 0.05), (500, 0.05), (503, 0.05), ("silence", 1.0), (408, 0.05)], ids=str)
 async def test_what_passes_is_tried_again_under_the_same_key(gateway, trouble, least):
     gateway.answer(trouble)
