@@ -302,16 +302,18 @@ asio::awaitable<void> notifier::call_reader(in_hand one) {
 }
 
 asio::awaitable<std::optional<bool>> notifier::still_reads(store::stored_delivery delivery) {
-  const auto patient = care::patient_of_key(delivery.record);
   const auto about = care::parse_obligation(delivery.what.obligation);
-  if (!patient || !about) co_return false;
-  const auto host = hosts_.find_or_make(*patient);
+  if (!care::is_record_key(delivery.record) || !about) co_return false;
+  const auto host = hosts_.find_or_make(delivery.record);
   auto reads = std::make_shared<std::optional<bool>>();
   auto event = std::make_shared<asio::steady_timer>(executor_, record_wait);
   // Inside, all of the state is on disk.
-  auto look = [reads, event, of = host.get(), person = delivery.what.recipient, stream = about->about.stream,
+  auto look = [this, reads, event, of = host.get(), person = delivery.what.recipient, stream = about->about.stream,
                t = now()](error_code failed) {
-    if (!failed) *reads = care::may_read(of->state().team, person, stream, t);
+    if (!failed) {
+      const auto streams = care::readable_streams(of->state(), hosts_.environment().directory.accounts(), person, t);
+      *reads = std::ranges::find(streams, stream) != streams.end();
+    }
     happen(*event);
   };
   host->when_settled(std::move(look));
