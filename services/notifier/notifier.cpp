@@ -179,9 +179,13 @@ asio::awaitable<void> notifier::listen() {
     }
     auto work = co_await queue_->take(sender_.options().in_flight, queue_patience);
     if (work) {
+      queue_fails_ = false;
       if (!work->empty()) take(std::move(*work));
       continue;
     }
+    // A Redis that is away is told of elsewhere; one that does not let us is for the operator (common/redis/README.md names the rights).
+    const bool refused = queue_->connected() && !stopping_;
+    if (refused && !std::exchange(queue_fails_, true)) runtime::log_warning("call_queue_refused", {{"error", work.error()}});
     pause.expires_after(after_failure);
     (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   }

@@ -141,6 +141,7 @@ class notifier : public std::enable_shared_from_this<notifier> {
   boost::asio::steady_timer sleep_;
   boost::asio::steady_timer cleaning_;
   bool woken_ = false;
+  bool queue_fails_ = false;
   bool stopping_ = false;
   bool recording_ = false;
   int running_ = 0;  ///< Coroutines.

@@ -428,6 +428,19 @@ async def test_redis_may_vanish_and_forget(gateway):
         await nina.close()
 
 
+async def test_a_redis_that_gives_no_right_to_its_queue_is_told_of_once_and_does_without(gateway):
+    with ward(gateway.settings) as server:
+        server.redis.cli("ACL", "SETUSER", server.redis.user, "-xadd", "-xreadgroup")
+        server.start()
+        server.logged("call_queue_refused")
+        rao = await Client.connect(server, "rao")
+        await post(rao)
+        await wait(gateway, 1)
+        await asyncio.sleep(1.2)  # It has asked again.
+        assert server.log_text().count("call_queue_refused") == 1
+        await rao.close()
+
+
 def test_a_notifier_of_its_own_needs_another_store():
     with Server(redis=False) as server:
         done = server.tool("notifier", "--config", server.config)
