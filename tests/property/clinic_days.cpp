@@ -58,7 +58,7 @@ clinic_days::clinic_days(std::uint64_t seed) : world_(forty_patients(seed), seed
   world_.committed = [this](const std::string& record, const facts& entries) { notice(record, entries); };
   make_rosters();
   for (const auto& patient : world_.patients) later(0min, 6h, [=, this] { is_asked(patient); });
-  again_and_again(5h, 20h, &clinic_days::goes_on_leave);
+  again_and_again(4h, 14h, &clinic_days::goes_on_leave);
   again_and_again(30h, 120h, &clinic_days::swaps_turns);
   again_and_again(8h, 30h, &clinic_days::falls_ill);
   again_and_again(40h, 120h, &clinic_days::is_suspended);

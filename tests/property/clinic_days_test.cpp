@@ -15,18 +15,19 @@ std::size_t chosen_days() {
 
 /// What a month must have seen, or the test was of nothing.
 const std::vector<std::pair<std::string_view, std::size_t>> seen_in_a_month{
-    {"shift ends", 400},
+    {"shift ends", 250},
     {"handoffs", 400},
     {"handoffs confirmed", 300},
     {"handoffs confirmed by the lead", 1},
     {"handoffs with a delta", 20},
     {"handoffs that came to nothing", 5},
     {"handoffs nobody begins", 10},
-    {"nights that end in summer time", 1},
-    {"nights that end in winter time", 1},
+    {"nights that end in summer time", 20},
+    {"nights that end in winter time", 30},
     {"holders by HOLDER_REASON_HANDOFF", 300},
     {"holders by HOLDER_REASON_FORCED", 10},
     {"holders by HOLDER_REASON_LEAVE", 1},
+    {"holders by HOLDER_REASON_HANDED_BACK", 1},
     {"holders by HOLDER_REASON_ROSTER", 1},
     {"reminders of DUTY_TIMER_LEAD", 10},
     {"reminders of DUTY_TIMER_MANAGER", 10},

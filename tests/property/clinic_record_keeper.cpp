@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "care/message_escalation.hpp"
 #include "care/task_owner.hpp"
@@ -13,8 +14,18 @@
 namespace careteam::care::fixture {
 namespace {
 
-/// The clocks of Chicago go back on this day at 02:00.
-constexpr std::chrono::sys_days clocks_go_back{std::chrono::year{2026} / 11 / 1};
+/// The clocks of Chicago go back, from 02:00 to 01:00.
+constexpr instant clocks_go_back{std::chrono::sys_days{std::chrono::year{2026} / 11 / 1} + std::chrono::hours{7}};
+
+/// At which of the three local times at which shifts end it is; nothing: at none of them.
+std::optional<std::chrono::hours> shift_end_hour(instant end) {
+  const auto local = end - (end < clocks_go_back ? 5h : 6h);
+  const auto time = local - std::chrono::floor<std::chrono::days>(local);
+  for (const auto hour : {7h, 15h, 23h}) {
+    if (time == hour) return hour;
+  }
+  return std::nullopt;
+}
 
 std::string deterministic_bytes(const v1::Entry& entry) {
   std::string bytes;
@@ -333,12 +344,10 @@ void clinic_record_keeper::count_handoff(const std::string& duty, const v1::Entr
     case v1::Entry::kHandoffPrepared: {
       count("handoffs");
       const auto end = *to_instant(entry.handoff_prepared().shift_end());
-      if (!shifts_.emplace(duty, end).second) return;
+      const auto hour = shift_end_hour(end);
+      if (!hour || !shifts_.emplace(duty, end).second) return;
       count("shift ends");
-      // 07:00 in Chicago.
-      const auto time = end - std::chrono::floor<std::chrono::days>(end);
-      if (end < clocks_go_back && time == 12h) count("nights that end in summer time");
-      if (end > clocks_go_back && time == 13h) count("nights that end in winter time");
+      if (*hour == 7h) count(end < clocks_go_back ? "nights that end in summer time" : "nights that end in winter time");
       return;
     }
     case v1::Entry::kHandoffDeltaShown:

@@ -125,8 +125,10 @@ bool clinic_days::away(const std::string& id) const {
 void clinic_days::goes_on_leave() {
   const auto duty = roll_.of(world_.duties);
   const auto lead = world_.duty(duty).what.lead;
-  const auto who = another_member(duty, lead), cover = another_member(duty, who);
-  const auto start = world_.now + std::chrono::minutes(roll_.below(24 * 60));
+  const auto holder = world_.duty(duty).holder;
+  const auto who = !holder.empty() && holder != lead && roll_.percent(40) ? holder : another_member(duty, lead);
+  const auto cover = another_member(duty, who);
+  const auto start = world_.now + std::chrono::minutes(roll_.below(who == holder ? 120 : 24 * 60));
   const auto end = start + std::chrono::minutes(6 * 60 + roll_.below(72 * 60));
   const bool gaps = roll_.percent(30);
   const auto id = "leave-" + std::to_string(++names_);
@@ -134,9 +136,10 @@ void clinic_days::goes_on_leave() {
       covered_by(leave(world_.duty(duty).roster_version, id, who, start, end), cover, start, gaps ? start + (end - start) / 2 : end);
   asked.mutable_enter_leave()->set_accept_gaps(gaps);
   asked.mutable_enter_leave()->set_reason("needs must");
-  if (!duty_good(duty, administrator, asked) || roll_.percent(60)) return;
-  const auto half = std::chrono::duration_cast<std::chrono::seconds>((end - world_.now) / 2);
-  later(half, half, [=, this] { ends_leave(duty, id, who); });
+  if (!duty_good(duty, administrator, asked) || roll_.percent(40)) return;
+  const auto comes_back = who == holder ? start + 2h : world_.now + (end - world_.now) / 2;
+  const auto until_then = std::chrono::duration_cast<std::chrono::seconds>(comes_back - world_.now);
+  later(until_then, until_then + 1h, [=, this] { ends_leave(duty, id, who); });
 }
 
 void clinic_days::ends_leave(const std::string& duty, const std::string& leave, const std::string& who) {
@@ -157,7 +160,8 @@ void clinic_days::swaps_turns() {
 
 /// Mostly somebody is called in for whatever they hold or should.
 void clinic_days::falls_ill() {
-  const auto who = roll_.of(world_.staff);
+  const auto holder = world_.duty(roll_.of(world_.duties)).holder;
+  const auto who = holder.empty() || roll_.percent(70) ? roll_.of(world_.staff) : holder;
   ill_until_[who] = world_.now + std::chrono::hours(8 + roll_.below(64));
   keeper_.count("people taken ill");
   for (const auto& duty : world_.duties) {
@@ -193,11 +197,13 @@ void clinic_days::hands_over(const std::string& duty, std::uint64_t handoff, int
   }
   const auto next = next_handoff_step(world_, duty);
   if (!next) return;
-  const bool waits = next->command.has_confirm_handoff() && roll_.percent(6);
-  if (waits || away(next->who.person_id)) {
+  if (away(next->who.person_id)) {
     if (next->command.has_confirm_handoff()) later(15min, 25min, [=, this] { confirms_for(duty); });
-    later(10min, 25min, [=, this] { hands_over(duty, handoff, tries + 1); });
-    return;
+    return later(10min, 25min, [=, this] { hands_over(duty, handoff, tries + 1); });
+  }
+  if (next->command.has_confirm_handoff() && roll_.percent(8)) {
+    later(15min, 25min, [=, this] { confirms_for(duty); });
+    return later(40min, 60min, [=, this] { hands_over(duty, handoff, tries + 1); });
   }
   const bool good = duty_good(duty, next->who.person_id, next->command);
   const auto pause = good ? std::chrono::seconds(30) : std::chrono::seconds(600);
