@@ -4,13 +4,12 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 
-#include "../store/fixture.hpp"
+#include "../store/new_store.hpp"
 #include "admin/fhir_export.hpp"
 #include "admin/importer.hpp"
 #include "admin/rebuild.hpp"
 #include "coordination/record_loading.hpp"
 #include "fhir_files.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace careteam::admin::test {
 namespace {
@@ -48,10 +47,7 @@ std::string bundle_of(const std::vector<std::string>& entries) {
 class one_store {
  public:
   one_store() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
+    store_ = store::test::new_store(loop_, folder_);
     importer_ = std::make_unique<importer>(*store_, clock_, 1000);
   }
   ~one_store() {
