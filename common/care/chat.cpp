@@ -4,48 +4,13 @@
 #include <iterator>
 #include <limits>
 
+#include "care/acknowledgement.hpp"
+#include "care/chat_mention.hpp"
 #include "care/content.hpp"
+#include "care/message_escalation.hpp"
 
 namespace careteam::care {
 namespace {
-
-bool must_acknowledge(v1::Priority priority) {
-  return priority == v1::PRIORITY_ASAP || priority == v1::PRIORITY_STAT;
-}
-
-std::vector<addressee> addressees_of(const google::protobuf::RepeatedPtrField<v1::ResolvedMention>& mentions) {
-  std::vector<addressee> result;
-  for (const auto& mention : mentions) {
-    result.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}});
-  }
-  return result;
-}
-
-/// A caregiver acknowledges only with the patient's grant; anybody else who reads the stream may.
-bool may_acknowledge(const team_state& team, std::string_view person, instant t) {
-  return std::any_of(team.members.begin(), team.members.end(), [&](const membership& m) {
-    return m.person_id == person && m.active_at(t) && (m.role != v1::ROLE_CAREGIVER || m.has(v1::SCOPE_ACKNOWLEDGE));
-  });
-}
-
-/// Reads the stream, and has an account that works: a message to anybody else would be a message to nobody.
-bool reachable(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
-  return may_read(team, person, stream, t) && (!people || people->active(person));
-}
-
-bool can_answer(const team_state& team, const organization_state* people, std::string_view person, v1::Stream stream, instant t) {
-  return reachable(team, people, person, stream, t) && may_acknowledge(team, person, t);
-}
-
-/// Whoever holds the role now and can be reached.
-template <class Accept>
-void add_holders(v1::ResolvedMention& to, v1::Role role, v1::Stream stream, const chat_context& context, Accept accept) {
-  to.set_role(role);
-  for (const auto& m : context.team.members) {
-    if (m.role != role || !m.active_at(context.now) || !reads(m, stream)) continue;
-    if (reachable(context.team, context.people, m.person_id, stream, context.now) && accept(m.person_id)) to.add_person_id(m.person_id);
-  }
-}
 
 /// Limits count what is in one stream: what somebody cannot see must not limit them (F12).
 template <class Things>
@@ -65,42 +30,6 @@ outcome<void> check_post(v1::Stream stream, const actor& who, const chat_context
     return refuse(code::permission_denied, field, "may not post to this stream in this role");
   }
   return {};
-}
-
-outcome<void> resolve_mention(const v1::Mention& mention, const v1::PostMessage& asked, const actor& who, const chat_context& context,
-                              v1::ResolvedMention& to) {
-  static constexpr std::string_view field = "postMessage.mentions";
-  const auto stream = asked.stream();
-  const bool owed = must_acknowledge(asked.priority());
-  switch (mention.to_case()) {
-    case v1::Mention::kPersonId: {
-      const auto& person = mention.person_id();
-      if (!reachable(context.team, context.people, person, stream, context.now)) {
-        return refuse(code::not_found, field, "no such person in this stream's audience");
-      }
-      if (owed && person == who.person_id) return refuse(code::invalid_argument, field, "nobody answers their own message");
-      if (owed && !may_acknowledge(context.team, person, context.now)) {
-        return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
-      }
-      to.add_person_id(person);
-      return {};
-    }
-    case v1::Mention::kRole: {
-      const bool guest = !who.system && !is_staff(context.team, who.person_id, context.now);
-      if (guest) return refuse(code::permission_denied, field, "patients and caregivers address people, not roles");
-      add_holders(to, mention.role(), stream, context, [&](const std::string& person) {
-        return !owed || (person != who.person_id && may_acknowledge(context.team, person, context.now));
-      });
-      if (!to.person_id().empty()) return {};
-      if (owed && context.team.holds(who.person_id, mention.role(), context.now)) {
-        return refuse(code::invalid_argument, field, "nobody answers their own message, and nobody else has this role now");
-      }
-      return refuse(code::not_found, field, "nobody in this stream's audience has this role now");
-    }
-    case v1::Mention::TO_NOT_SET:
-      break;
-  }
-  return refuse(code::invalid_argument, field, "needs a person or a role");
 }
 
 outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const actor& who, const chat_context& context) {
@@ -141,7 +70,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   if (asked.has_forwarded_from()) {
     const auto& origin = asked.forwarded_from();
     // Another patient's entry is never passed on: it would carry one person's care into another's record.
-    if (origin.patient_id() != context.team.patient_id || !is_chat_stream(origin.stream()) ||
+    if (origin.patient_id() != context.team.patient_id || !origin.duty_id().empty() || !is_chat_stream(origin.stream()) ||
         !(who.system || may_read(context.team, who.person_id, origin.stream(), context.now))) {
       return refuse(code::not_found, "postMessage.forwardedFrom", "no such entry");
     }
@@ -162,6 +91,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
   posted.set_priority(priority);
   posted.set_thread_seq(asked.thread_seq());
   posted.set_reply_to_seq(asked.reply_to_seq());
+  if (must_acknowledge(priority)) set_timestamp(*posted.mutable_acknowledge_by(), acknowledge_by(priority, context.now, context.setting));
   if (asked.has_forwarded_from()) *posted.mutable_forwarded_from() = asked.forwarded_from();
   if (asked.has_imported()) *posted.mutable_imported() = asked.imported();
   return result;
@@ -193,27 +123,6 @@ outcome<facts> edit(const chat_state& state, const v1::EditMessage& asked, const
   return result;
 }
 
-/// Who is asked now for what `slot` owes: the role's holders of today, the same person, or the attending for whoever is gone. May be
-/// nobody.
-v1::ResolvedMention asked_now(const addressee& slot, v1::Stream stream, const actor& author, const chat_context& context) {
-  v1::ResolvedMention mention;
-  const auto answers = [&](const std::string& person) {
-    return person != author.person_id && can_answer(context.team, context.people, person, stream, context.now);
-  };
-  if (slot.role != v1::ROLE_UNSPECIFIED) {
-    add_holders(mention, slot.role, stream, context, answers);
-  } else {
-    for (const auto& person : slot.people) {
-      if (answers(person)) mention.add_person_id(person);
-    }
-  }
-  if (mention.person_id().empty() && answers(context.team.attending)) {
-    mention.clear_role();
-    mention.add_person_id(context.team.attending);
-  }
-  return mention;
-}
-
 outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked, const actor& who, const chat_context& context) {
   auto found = own_message(state, asked.stream(), asked.seq(), who, context, "correctMessage");
   if (!found) return found.error();
@@ -235,16 +144,19 @@ outcome<facts> correct(const chat_state& state, const v1::CorrectMessage& asked,
   std::set<std::string> asked_again;
   if (message.must_acknowledge) {
     for (const auto& slot : message.addressees) {
-      auto mention = asked_now(slot, asked.stream(), who, context);
+      auto mention = asked_now(slot, {asked.stream(), asked.seq()}, who, context);
       if (mention.person_id().empty()) continue;
       if (mention.person_id_size() == 1) asked_again.insert(mention.person_id(0));
       *corrected.add_mentions() = std::move(mention);
     }
   }
   for (const auto& person : message.ever_acknowledged) {
-    if (!asked_again.contains(person) && can_answer(context.team, context.people, person, asked.stream(), context.now)) {
+    if (!asked_again.contains(person) && can_answer(audience_of(context), person, {asked.stream(), asked.seq()})) {
       corrected.add_mentions()->add_person_id(person);
     }
+  }
+  if (!corrected.mentions().empty()) {
+    set_timestamp(*corrected.mutable_acknowledge_by(), acknowledge_by(message.priority, context.now, context.setting));
   }
   return result;
 }
@@ -261,6 +173,17 @@ outcome<facts> retract(const chat_state& state, const v1::RetractMessage& asked,
   retracted.set_seq(asked.seq());
   retracted.set_reason(asked.reason());
   return result;
+}
+
+/// The duties that the message addressed and for which this person answers now, though they did not when it was sent.
+std::set<std::string> duties_acknowledged(const message_state& message, place at, const actor& who, const chat_context& context) {
+  std::set<std::string> duties;
+  for (const auto& slot : message.addressees) {
+    const bool addressed = std::find(slot.people.begin(), slot.people.end(), who.person_id) != slot.people.end();
+    if (slot.duty.empty() || addressed || message.answered(slot)) continue;
+    if (answers_for_duty(slot.duty, at, audience_of(context)) == who.person_id) duties.insert(slot.duty);
+  }
+  return duties;
 }
 
 outcome<facts> acknowledge(const chat_state& state, const v1::AcknowledgeMessage& asked, const actor& who, const chat_context& context) {
@@ -284,6 +207,7 @@ outcome<facts> acknowledge(const chat_state& state, const v1::AcknowledgeMessage
   auto& acknowledged = *add_fact(result, asked.stream()).mutable_message_acknowledged();
   acknowledged.set_seq(asked.seq());
   acknowledged.set_revision_seq(asked.revision_seq());
+  for (const auto& duty : duties_acknowledged(*message, {asked.stream(), asked.seq()}, who, context)) acknowledged.add_duty_id(duty);
   return result;
 }
 
@@ -291,7 +215,7 @@ outcome<facts> open_thread(const chat_state& state, const v1::OpenThread& asked,
   if (auto may = check_post(asked.stream(), who, context, "openThread.stream"); !may) return may.error();
   if (auto title = check_text(asked.title(), "openThread.title", max_title_bytes); !title) return title.error();
   const auto& owner = asked.owner_person_id().empty() ? who.person_id : asked.owner_person_id();
-  if (!reachable(context.team, context.people, owner, asked.stream(), context.now)) {
+  if (!reachable(audience_of(context), owner, asked.stream())) {
     return refuse(code::not_found, "openThread.ownerPersonId", "no such person in this stream's audience");
   }
   if (full(state.open_threads, asked.stream(), max_open_threads)) {
@@ -352,6 +276,16 @@ void move_when_settled(chat_state& state, place at) {
   state.open_messages.erase(open);
 }
 
+void acknowledge_by(message_state& message, const v1::Entry& entry) {
+  const auto& person = entry.author().person_id();
+  message.acknowledged.insert(person);
+  for (const auto& duty : entry.message_acknowledged().duty_id()) {
+    for (auto& slot : message.addressees) {
+      if (slot.duty == duty && !message.answered(slot)) slot.people.push_back(person);
+    }
+  }
+}
+
 void apply_message(message_state& message, const v1::Entry& entry) {
   switch (entry.fact_case()) {
     case v1::Entry::kMessagePosted:
@@ -360,6 +294,7 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.thread_seq = entry.message_posted().thread_seq();
       message.must_acknowledge = must_acknowledge(message.priority);
       message.addressees = addressees_of(entry.message_posted().mentions());
+      message.ladder = ladder_from(entry);
       break;
     case v1::Entry::kMessageEdited:
       message.revision_seq = entry.seq();
@@ -371,21 +306,26 @@ void apply_message(message_state& message, const v1::Entry& entry) {
       message.revision_seq = entry.seq();
       message.must_acknowledge = true;
       message.addressees = addressees_of(entry.message_corrected().mentions());
+      message.ladder = ladder_from(entry);
       message.correction_only = true;
       message.acknowledged.clear();
       // From the entry alone, so that a rebuilt state is the same: whoever is asked again by name.
       message.ever_acknowledged.clear();
       for (const auto& slot : message.addressees) {
-        if (slot.role == v1::ROLE_UNSPECIFIED) message.ever_acknowledged.insert(slot.people.begin(), slot.people.end());
+        if (slot.role == v1::ROLE_UNSPECIFIED && slot.duty.empty())
+          message.ever_acknowledged.insert(slot.people.begin(), slot.people.end());
       }
       break;
     case v1::Entry::kMessageRetracted:
       message.retracted = true;
       break;
     case v1::Entry::kMessageAcknowledged:
-      if (entry.message_acknowledged().revision_seq() == message.revision_seq) message.acknowledged.insert(entry.author().person_id());
+      if (entry.message_acknowledged().revision_seq() == message.revision_seq) acknowledge_by(message, entry);
       message.ever_acknowledged.insert(entry.author().person_id());
       message.correction_only = true;
+      break;
+    case v1::Entry::kMessageEscalated:
+      apply_escalation(message, entry.message_escalated());
       break;
     default:
       break;
@@ -396,15 +336,6 @@ void apply_message(message_state& message, const v1::Entry& entry) {
 
 bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;
-}
-
-bool message_state::answered(const addressee& slot) const {
-  return std::any_of(slot.people.begin(), slot.people.end(), [&](const std::string& person) { return acknowledged.contains(person); });
-}
-
-bool message_state::open() const {
-  return must_acknowledge && !retracted &&
-         !std::all_of(addressees.begin(), addressees.end(), [&](const addressee& slot) { return answered(slot); });
 }
 
 const message_state* chat_state::message(place at) const {
@@ -521,9 +452,16 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
     case v1::Entry::kMessageEdited:
     case v1::Entry::kMessageRetracted:
     case v1::Entry::kMessageAcknowledged:
+    case v1::Entry::kMessageEscalated:
       if (message_state* message = to_change(state, target)) apply_message(*message, entry);
       move_when_settled(state, target);
       break;
+    case v1::Entry::kMessageEscalationDetailed: {
+      const auto& detailed = entry.message_escalation_detailed();
+      const auto open = state.open_messages.find({detailed.stream(), detailed.seq()});
+      if (open != state.open_messages.end()) apply_step(open->second.ladder, detailed.step());
+      break;
+    }
     case v1::Entry::kThreadOpened:
       state.open_threads[here] = {entry.thread_opened().title(), entry.thread_opened().owner_person_id(), false};
       break;
@@ -555,6 +493,8 @@ std::uint64_t about_chat(const v1::Entry& entry) {
       return entry.message_retracted().seq();
     case v1::Entry::kMessageAcknowledged:
       return entry.message_acknowledged().seq();
+    case v1::Entry::kMessageEscalated:
+      return entry.message_escalated().seq();
     case v1::Entry::kThreadResolved:
       return entry.thread_resolved().seq();
     case v1::Entry::kThreadReopened:
@@ -562,29 +502,6 @@ std::uint64_t about_chat(const v1::Entry& entry) {
     default:
       return 0;
   }
-}
-
-std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
-                                       const organization_state* people) {
-  std::vector<obligation> result;
-  if (!message.open()) return result;
-  const auto answers = [&](const std::string& person) {
-    return person != message.author && can_answer(team, people, person, at.stream, t);
-  };
-  for (const auto& slot : message.addressees) {
-    if (message.answered(slot)) continue;
-    const auto addressed = std::find_if(slot.people.begin(), slot.people.end(), answers);
-    result.push_back({at, slot, addressed != slot.people.end() ? *addressed : answers(team.attending) ? team.attending : message.author});
-  }
-  return result;
-}
-
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people) {
-  std::vector<obligation> result;
-  for (const auto& [at, message] : state.open_messages) {
-    for (auto& owed : obligations_of(message, at, team, t, people)) result.push_back(std::move(owed));
-  }
-  return result;
 }
 
 }  // namespace careteam::care

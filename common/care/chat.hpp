@@ -6,12 +6,15 @@
 
 #include <compare>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "care/command.hpp"
+#include "care/task_policy.hpp"
 #include "care/team.hpp"
 
 namespace careteam::care {
@@ -33,9 +36,23 @@ bool is_chat_stream(v1::Stream stream);
 
 /// Who may answer for one mention: any one of them.
 struct addressee {
-  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name.
-  std::vector<std::string> people;
+  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< The role that was addressed; unspecified: a person by name, or a duty.
+  std::vector<std::string> people;       ///< Of a duty: who had it when it was addressed, and who has acknowledged for it.
+  std::string duty{};                    ///< The duty that was addressed: whoever has it now answers.
+  bool stand_ins = false;                ///< Those who were told in addition may answer, too.
   bool operator==(const addressee&) const = default;
+};
+
+/// How far the silence about a message that must be acknowledged has come (A8, G2).
+struct message_ladder {
+  std::uint64_t asked_seq = 0;    ///< The entry that asked: the message, or its latest correction.
+  std::uint32_t level = 0;        ///< `escalated-Ln`.
+  bool no_response = false;       ///< It has ended: a supervisor has a task.
+  std::optional<instant> due;     ///< When the level ends, or the last one ended. None: nobody is asked, or by an entry without a deadline.
+  std::vector<std::string> told;  ///< Who was asked in addition, in the order in which they were.
+
+  bool running() const { return due && !no_response; }
+  bool operator==(const message_ladder&) const = default;
 };
 
 struct message_state {
@@ -49,8 +66,11 @@ struct message_state {
   bool correction_only = false;             ///< Somebody acknowledged once: from then on only corrections are legal (A7).
   std::set<std::string> acknowledged;       ///< This revision.
   std::set<std::string> ever_acknowledged;  ///< Whom a correction asks again.
+  message_ladder ladder;
 
   bool answered(const addressee& slot) const;
+  /// Was asked in addition, and has not acknowledged this revision.
+  bool awaits_told(std::string_view person) const;
   /// Somebody still owes an acknowledgement.
   bool open() const;
   bool operator==(const message_state&) const = default;
@@ -84,11 +104,23 @@ void forget_settled(chat_state& state);
 struct chat_context {
   instant now;
   const team_state& team;
-  std::span<const std::uint64_t> heads;        ///< Each stream's head, indexed by v1::Stream.
-  std::uint32_t stat_in_last_hour = 0;         ///< STAT messages of this sender in the last hour, over all patients.
-  std::uint32_t stat_per_hour = 5;             ///< The limit (A8).
-  const organization_state* people = nullptr;  ///< Who has an account that works; absent: everybody.
+  std::span<const std::uint64_t> heads;                ///< Each stream's head, indexed by v1::Stream.
+  std::uint32_t stat_in_last_hour = 0;                 ///< STAT messages of this sender in the last hour, over all patients.
+  std::uint32_t stat_per_hour = 5;                     ///< The limit (A8).
+  const organization_state* people = nullptr;          ///< Who has an account that works; absent: everybody.
+  const task_setting& setting = usual_task_setting();  ///< The duties; its timer table says how long an acknowledgement may take.
 };
+
+/// Who is there to be written to, and to answer.
+struct chat_audience {
+  instant now;
+  const team_state& team;
+  const organization_state* people = nullptr;  ///< As in `chat_context`.
+  const duty_directory* duties = nullptr;
+};
+inline chat_audience audience_of(const chat_context& context) {
+  return {context.now, context.team, context.people, context.setting.duties};
+}
 
 /// PostMessage … ReopenThread. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_chat(const chat_state& state, const v1::Command& command, const actor& who, const chat_context& context);
@@ -96,17 +128,5 @@ void apply_chat(chat_state& state, const v1::Entry& entry);
 
 /// The message or thread of the same stream that this entry amends; 0: none.
 std::uint64_t about_chat(const v1::Entry& entry);
-
-/// One acknowledgement that is owed, and the one person who answers for it now (invariant 5): the first of the addressed people who can
-/// still acknowledge it, else the attending, else the message's author.
-struct obligation {
-  place message;
-  addressee slot;
-  std::string accountable;
-};
-std::vector<obligation> obligations(const chat_state& state, const team_state& team, instant t, const organization_state* people = nullptr);
-/// Those of one message; none when nobody owes anything for it.
-std::vector<obligation> obligations_of(const message_state& message, place at, const team_state& team, instant t,
-                                       const organization_state* people = nullptr);
 
 }  // namespace careteam::care

@@ -151,15 +151,42 @@ bool on_leave(const duty_roster& roster, std::string_view person, instant t) {
   return leave_of(roster, person, t) != nullptr;
 }
 
-roster_holder resolve(const duty_roster& roster, instant t) {
+roster_holder resolve_without_leave(const duty_roster& roster, instant t) {
   for (const auto& one : roster.overrides) {
     if (one.at.contains(t)) return {roster_rule::override, one.person, one.id, {}};
   }
-  const auto turn = planned(roster, t);
-  if (!turn) return {};
-  auto holder = swapped(roster, *turn);
-  if (holder.person.empty()) return {};
-  return covered(roster, std::move(holder), t);
+  if (const auto turn = planned(roster, t)) {
+    auto holder = swapped(roster, *turn);
+    return holder.person.empty() ? roster_holder{} : holder;
+  }
+  return roster.own_of.empty() ? roster_holder{} : roster_holder{roster_rule::own, roster.own_of, {}, {}};
+}
+
+roster_holder resolve(const duty_roster& roster, instant t) {
+  auto holder = resolve_without_leave(roster, t);
+  const bool settled = holder.rule == roster_rule::nobody || holder.rule == roster_rule::override;
+  return settled ? holder : covered(roster, std::move(holder), t);
+}
+
+std::string standing_in(const duty_roster& roster, std::string_view person, instant t) {
+  return covered(roster, {roster_rule::own, std::string(person), {}, {}}, t).person;
+}
+
+std::optional<time_span> time_of(const duty_roster& roster, const roster_turn& turn) {
+  if (!turn.week) {
+    const auto shift = std::ranges::find(roster.shifts, turn.id, &roster_shift::id);
+    return shift == roster.shifts.end() ? std::nullopt : std::optional(shift->at);
+  }
+  const auto rotation = std::ranges::find(roster.rotations, turn.id, &roster_rotation::id);
+  if (rotation == roster.rotations.end()) return std::nullopt;
+  std::optional<time_span> all;
+  const auto monday = monday_of(*turn.week);
+  for (auto day = monday; day < monday + days_of_week; ++day) {
+    if (!starts_on(*rotation, day)) continue;
+    const auto shift = shift_on(roster, *rotation, day);
+    all = all ? time_span{all->start, shift.end} : shift;
+  }
+  return all;
 }
 
 std::optional<instant> next_change(const duty_roster& roster, instant t) {

@@ -5,8 +5,9 @@
 // By rule, the first that names somebody:
 //   1. an override wins over everything, leave included: somebody was called in;
 //   2. a one-off shift stands in the place of a rotation;
-//   3. a rotation, whose people take turns by calendar weeks.
-// A swap exchanges the people of two turns of 2 or 3. Whoever 2 or 3 names and who is on leave is replaced by who covers for them.
+//   3. a rotation, whose people take turns by calendar weeks;
+//   4. the person whose own duty it is.
+// A swap exchanges the people of two turns of 2 or 3. Whoever 2, 3 or 4 names and who is on leave is replaced by who covers for them.
 //
 // Rotations are in the clock's time of the roster's zone. A time that the clock skips is the first instant after it; of one that it shows
 // twice the first counts, for starts and ends alike. So a night 22-06 has 7 or 9 hours when the clock is changed, whoever is on through the
@@ -18,7 +19,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -116,6 +116,7 @@ struct duty_roster {
   duty_eligibility eligible;
   std::string lead;                    ///< Who has to find somebody for it, and answers while there is nobody. Need not be eligible.
   std::vector<std::string> fallbacks;  ///< Duties that answer for it, in order.
+  std::string own_of;                  ///< Whose personal duty it is; empty: nobody's.
   std::vector<roster_shift> shifts;
   std::vector<roster_rotation> rotations;
   std::vector<roster_override> overrides;
@@ -123,8 +124,6 @@ struct duty_roster {
   std::vector<roster_leave> leaves;
   bool operator==(const duty_roster&) const = default;
 };
-
-using duty_rosters = std::map<std::string, duty_roster, std::less<>>;
 
 /// What the host knows about people now, and a roster does not.
 struct roster_people {
@@ -134,19 +133,22 @@ struct roster_people {
   std::function<bool(const duty_roster& roster, std::string_view person)> eligible;
 };
 
-enum class roster_rule : std::uint8_t { nobody, rotation, shift, leave_cover, swap, override };
+enum class roster_rule : std::uint8_t { nobody, rotation, shift, leave_cover, swap, override, own };
 
 /// Whom a roster names at an instant, and why.
 struct roster_holder {
   roster_rule rule = roster_rule::nobody;
   std::string person;  ///< Empty: nobody.
-  std::string source;  ///< The id of the override, swap, leave, shift or rotation that decided; empty: nothing is planned.
+  std::string source;  ///< The id of the override, swap, leave, shift or rotation that decided; empty: none of these did.
   std::string absent;  ///< Who is on leave: in whose place `person` is, or who has no cover.
   bool operator==(const roster_holder&) const = default;
 };
 
 /// Total and deterministic. Says nothing of whether that person is eligible today: `gaps` and `resolve_with_fallback` do.
 roster_holder resolve(const duty_roster& roster, instant t);
+
+/// The same, as if nobody were on leave.
+roster_holder resolve_without_leave(const duty_roster& roster, instant t);
 
 /// The next instant at which `resolve` may differ from t's: it is the same in [t, next). None: never again.
 std::optional<instant> next_change(const duty_roster& roster, instant t);
@@ -163,11 +165,17 @@ std::vector<roster_stretch> timeline(const duty_roster& roster, time_span during
 /// Where the roster names nobody, or somebody who is not eligible now (B5). The holder says which.
 std::vector<roster_stretch> gaps(const duty_roster& roster, time_span during, const roster_people& people);
 
+/// Who is there for the person: they themselves, or whoever covers their leave; empty: nobody does.
+std::string standing_in(const duty_roster& roster, std::string_view person, instant t);
+
 /// Whether the person is on leave from this duty.
 bool on_leave(const duty_roster& roster, std::string_view person, instant t);
 
 /// Who has the turn by the plan, before swaps and leave; empty: there is no such turn.
 std::string planned_person(const duty_roster& roster, const roster_turn& turn);
+
+/// From the first start of a turn to its last end; none: there is no such turn.
+std::optional<time_span> time_of(const duty_roster& roster, const roster_turn& turn);
 
 /// The Monday of a day's calendar week.
 absl::CivilDay monday_of(absl::CivilDay day);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "care/civil_time.hpp"
 #include "care/wellformed.hpp"
 
 namespace careteam::care {
@@ -173,8 +174,8 @@ maybe_refusal wrong_cover(const duty_roster& roster, const roster_leave& leave, 
 bool named(const duty_roster& roster, std::string_view person) {
   const auto theirs = [&](const auto& one) { return one.person == person; };
   const auto takes_turns = [&](const auto& one) { return std::ranges::find(one.people, person) != one.people.end(); };
-  return roster.lead == person || std::ranges::any_of(roster.shifts, theirs) || std::ranges::any_of(roster.overrides, theirs) ||
-         std::ranges::any_of(roster.rotations, takes_turns);
+  return roster.lead == person || roster.own_of == person || std::ranges::any_of(roster.shifts, theirs) ||
+         std::ranges::any_of(roster.overrides, theirs) || std::ranges::any_of(roster.rotations, takes_turns);
 }
 
 maybe_refusal check(const duty_roster& roster, const roster_leave& asked, const roster_people& people) {
@@ -217,6 +218,7 @@ void put(duty_roster& roster, const roster_terms& terms) {
   roster.eligible = terms.eligible;
   roster.lead = terms.lead;
   roster.fallbacks = terms.fallbacks;
+  roster.own_of = terms.own_of;
 }
 void put(duty_roster& roster, const roster_shift& shift) {
   roster.shifts.push_back(shift);
@@ -240,6 +242,21 @@ void put(duty_roster& roster, const roster_removal& removal) {
   std::erase_if(roster.overrides, theirs);
   std::erase_if(roster.swaps, theirs);
   std::erase_if(roster.leaves, theirs);
+}
+
+/// A day of which nothing is left anywhere in the world, for what lasts so long after its midnight.
+bool is_over(absl::CivilDay day, int until, instant t) {
+  const auto today = absl::CivilDay(absl::UTCTimeZone().At(to_absl(t)).cs);
+  return day + until / minutes_of_day + 2 < today;
+}
+
+bool is_over(const duty_roster& roster, const roster_turn& turn, instant t) {
+  if (!turn.week) {
+    const auto shift = std::ranges::find(roster.shifts, turn.id, &roster_shift::id);
+    return shift == roster.shifts.end() || shift->at.end <= t;
+  }
+  const auto rotation = std::ranges::find(roster.rotations, turn.id, &roster_rotation::id);
+  return rotation == roster.rotations.end() || is_over(*turn.week + 6, rotation->until, t);
 }
 
 std::vector<time_span> uncovered_in(const duty_roster& roster, const roster_leave& leave) {
@@ -286,6 +303,20 @@ std::optional<refusal> refused(const duty_roster& roster, const duty_change& cha
 
 void apply(duty_roster& roster, const duty_change& change) {
   std::visit([&](const auto& one) { put(roster, one); }, change);
+}
+
+void forget_past(duty_roster& roster, instant t, std::string_view holder) {
+  std::erase_if(roster.swaps, [&](const auto& one) { return is_over(roster, one.one, t) && is_over(roster, one.other, t); });
+  const auto swapped = [&](std::string_view id) {
+    return std::ranges::any_of(roster.swaps, [&](const auto& swap) { return swap.one.id == id || swap.other.id == id; });
+  };
+  std::erase_if(roster.shifts, [&](const auto& one) { return one.at.end <= t && !swapped(one.id); });
+  std::erase_if(roster.rotations, [&](const auto& one) { return one.last && is_over(*one.last, one.until, t) && !swapped(one.id); });
+  std::erase_if(roster.overrides, [&](const auto& one) { return one.at.end <= t; });
+  std::erase_if(roster.leaves, [&](const auto& one) {
+    const auto held = std::ranges::any_of(one.covers, [&](const auto& cover) { return cover.person == holder; });
+    return one.at.end <= t && !held;
+  });
 }
 
 std::vector<time_span> uncovered_by(const duty_roster& roster, const roster_leave& leave) {

@@ -24,6 +24,7 @@ struct roster_terms {
   duty_eligibility eligible;
   std::string lead;  ///< Empty: none.
   std::vector<std::string> fallbacks;
+  std::string own_of{};  ///< Empty: nobody's own duty.
   bool operator==(const roster_terms&) const = default;
 };
 
@@ -45,6 +46,11 @@ std::optional<refusal> refused(const duty_roster& roster, const duty_change& cha
 
 /// Makes a change that is not refused.
 void apply(duty_roster& roster, const duty_change& change);
+
+/// Drops what is over: overrides and leaves, swaps both of whose turns are over, and then the shifts and rotations that no swap names. Days
+/// are counted without the zone, so that a rotation goes up to two days late and never early. A leave stays while `holder` covers it: they
+/// may still have to give it back.
+void forget_past(duty_roster& roster, instant t, std::string_view holder);
 
 /// The times for which the leave, were it added, would leave its person's turns without cover.
 std::vector<time_span> uncovered_by(const duty_roster& roster, const roster_leave& leave);

@@ -77,13 +77,15 @@ void after_decline(collector& to, const task_state& task, place at, const v1::Ta
   for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person, true);
 }
 
-void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& world) {
+void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& asked_in) {
   const place here{entry.stream(), entry.seq()};
   const auto target = about_task(entry);
   const place at = target != 0 ? place{entry.stream(), target} : here;
   const task_state* found = state.tasks.find(at);
   if (!found) return;
   const task_state& task = *found;
+  task_world world = asked_in;
+  world.began = at.seq;
   collector to(changes, here, task.order.priority, entry.author().person_id());
   const auto all = {called_for::accept, called_for::act, called_for::stop, called_for::take_over};
   switch (entry.fact_case()) {
@@ -137,14 +139,23 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
   }
 }
 
+/// Those who were asked in addition, and have not acknowledged.
+void call_told(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
+  for (const auto& person : message.ladder.told) {
+    const bool reads_it = may_see(state.team, person, at.stream, at.seq, with.now) && with.people.active(person);
+    if (reads_it && message.awaits_told(person)) to.call_person(at, called_for::acknowledge, person, again);
+  }
+}
+
 void call_addressees(collector& to, const message_state& message, place at, const record_state& state, const context& with, bool again) {
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
     for (const auto& person : slot.people) {
-      const bool reads_it = may_read(state.team, person, at.stream, with.now) && with.people.active(person);
+      const bool reads_it = may_see(state.team, person, at.stream, at.seq, with.now) && with.people.active(person);
       if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again);
     }
   }
+  call_told(to, message, at, state, with, again);
 }
 
 void after_message_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const context& with) {
@@ -162,6 +173,10 @@ void after_message_entry(call_changes& changes, const record_state& state, const
       to.off(at, {called_for::acknowledge});
       call_addressees(to, *message, at, state, with, false);
       break;
+    case v1::Entry::kMessageEscalated:
+      // Whoever was called before stays called.
+      for (const auto& person : entry.message_escalated().person_id()) to.call_person(at, called_for::acknowledge, person);
+      break;
     case v1::Entry::kMessageRetracted:
       to.off(at, {called_for::acknowledge});
       break;
@@ -172,15 +187,6 @@ void after_message_entry(call_changes& changes, const record_state& state, const
     default:
       break;
   }
-}
-
-std::optional<std::chrono::minutes> parse_time_of_day(std::string_view text) {
-  if (text.size() != 5 || text[2] != ':') return std::nullopt;
-  const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : 100; };
-  const int hours = digit(0) * 10 + digit(1);
-  const int minutes = digit(3) * 10 + digit(4);
-  if (hours > 23 || minutes > 59) return std::nullopt;
-  return std::chrono::hours(hours) + std::chrono::minutes(minutes);
 }
 
 }  // namespace
@@ -224,19 +230,6 @@ std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint
     default:
       return std::nullopt;
   }
-}
-
-std::optional<quiet_hours> parse_quiet_hours(std::string_view text) {
-  if (text.size() != 11 || text[5] != '-') return std::nullopt;
-  const auto from = parse_time_of_day(text.substr(0, 5));
-  const auto until = parse_time_of_day(text.substr(6));
-  if (!from || !until) return std::nullopt;
-  return quiet_hours{*from, *until};
-}
-
-bool is_quiet(const quiet_hours& hours, std::chrono::minutes of_day) {
-  if (hours.from <= hours.until) return hours.from <= of_day && of_day < hours.until;
-  return hours.from <= of_day || of_day < hours.until;  // Over midnight.
 }
 
 bool rings_in_quiet_hours(v1::Priority priority, bool staff) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "care/quiet_hours.hpp"
 #include "care/record.hpp"
 
 namespace careteam::care {
@@ -57,16 +58,6 @@ call_changes calls_after(const record_state& state, const v1::Entry& entry, cons
 /// How long after the nth time (from 1) somebody is called again (G4, table 3.1); nothing: not again.
 std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times);
 
-/// When a person does not want to be called: from one minute of their day until another; the same twice: never.
-struct quiet_hours {
-  std::chrono::minutes from{0};
-  std::chrono::minutes until{0};
-  bool operator==(const quiet_hours&) const = default;
-};
-/// "22:00-07:00"; nothing when it is something else.
-std::optional<quiet_hours> parse_quiet_hours(std::string_view text);
-/// Whether a minute of the day (0 … 1439) lies within them.
-bool is_quiet(const quiet_hours& hours, std::chrono::minutes of_day);
 /// The floor under the quiet hours (G6): stat always rings; asap does for the staff, not for patients and caregivers.
 bool rings_in_quiet_hours(v1::Priority priority, bool staff);
 

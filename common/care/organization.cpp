@@ -1,5 +1,9 @@
 #include "care/organization.hpp"
 
+#include <algorithm>
+#include <array>
+
+#include "care/quiet_hours.hpp"
 #include "care/wellformed.hpp"
 
 namespace careteam::care {
@@ -12,7 +16,27 @@ account account_of(const v1::PersonEnrolled& enrolled) {
   for (const int role : enrolled.roles()) one.administrator |= role == v1::ROLE_ADMINISTRATOR;
   one.reach = enrolled.reach();
   one.hours = enrolled.hours();
+  for (const auto& contact : enrolled.contacts()) one.contacts.push_back({contact.system(), contact.value()});
+  one.quiet_hours = enrolled.quiet_hours();
   return one;
+}
+
+constexpr std::array<std::pair<std::string_view, v1::ContactSystem>, 5> contact_codes{{{"email", v1::CONTACT_SYSTEM_EMAIL},
+                                                                                       {"sms", v1::CONTACT_SYSTEM_SMS},
+                                                                                       {"phone", v1::CONTACT_SYSTEM_PHONE},
+                                                                                       {"pager", v1::CONTACT_SYSTEM_PAGER},
+                                                                                       {"push", v1::CONTACT_SYSTEM_PUSH}}};
+
+outcome<void> check_calling(const v1::EnrollPerson& asked) {
+  if (asked.contacts_size() > max_contacts) return refuse(code::invalid_argument, "enrollPerson.contacts", "are more than 8");
+  for (int i = 0; i < asked.contacts_size(); ++i) {
+    const auto fault = fault_of_contact({asked.contacts(i).system(), asked.contacts(i).value()});
+    if (fault) return refuse(code::invalid_argument, "enrollPerson.contacts[" + std::to_string(i) + "]", *fault);
+  }
+  if (!asked.quiet_hours().empty() && !parse_quiet_hours(asked.quiet_hours())) {
+    return refuse(code::invalid_argument, "enrollPerson.quietHours", "must be like 22:00-07:00");
+  }
+  return {};
 }
 
 outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& asked) {
@@ -23,6 +47,7 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
   if (asked.kind() == v1::PERSON_KIND_UNSPECIFIED) return refuse(code::invalid_argument, "enrollPerson.kind", "must be set");
   if (asked.reach().size() > max_name_bytes) return refuse(code::invalid_argument, "enrollPerson.reach", "is too long");
   if (asked.hours().size() > max_name_bytes) return refuse(code::invalid_argument, "enrollPerson.hours", "is too long");
+  if (auto calling = check_calling(asked); !calling) return calling.error();
   for (const int role : asked.roles()) {
     if (role != v1::ROLE_ADMINISTRATOR) {
       return refuse(code::invalid_argument, "enrollPerson.roles", "only ADMINISTRATOR; roles on a team are memberships");
@@ -39,6 +64,8 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
   if (asked.roles_size() > 0) enrolled.add_roles(v1::ROLE_ADMINISTRATOR);
   enrolled.set_reach(asked.reach());
   enrolled.set_hours(asked.hours());
+  *enrolled.mutable_contacts() = asked.contacts();
+  enrolled.set_quiet_hours(asked.quiet_hours());
   if (const account* known = state.find(asked.person_id())) {
     if (known->kind != asked.kind()) {
       return refuse(code::already_exists, "enrollPerson.kind", "this id belongs to a person of another kind");
@@ -52,6 +79,36 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
 }
 
 }  // namespace
+
+std::string_view contact_code(v1::ContactSystem system) {
+  const auto at = std::ranges::find(contact_codes, system, &decltype(contact_codes)::value_type::second);
+  return at == contact_codes.end() ? std::string_view() : at->first;
+}
+
+v1::ContactSystem contact_system(std::string_view code) {
+  const auto at = std::ranges::find(contact_codes, code, &decltype(contact_codes)::value_type::first);
+  return at == contact_codes.end() ? v1::CONTACT_SYSTEM_UNSPECIFIED : at->second;
+}
+
+std::optional<std::string> fault_of_contact(const contact_point& contact) {
+  if (contact_code(contact.system).empty()) return "must have a system: email, sms, phone, pager or push";
+  if (contact.value.empty() || contact.value.size() > max_contact_bytes) return "must have a value of 1 to 200 characters";
+  const auto is_visible = [](char c) { return c > 0x20 && c < 0x7F && c != '<' && c != '>' && c != '"' && c != '\\' && c != ','; };
+  if (!std::ranges::all_of(contact.value, is_visible)) return "must be visible ASCII characters, without spaces and none of < > \" \\ ,";
+  const auto at = contact.value.find('@');
+  const bool is_address =
+      at != std::string::npos && at > 0 && at + 1 < contact.value.size() && contact.value.find('@', at + 1) == std::string::npos;
+  if (contact.system == v1::CONTACT_SYSTEM_EMAIL && !is_address) return "must be an e-mail address";
+  return std::nullopt;
+}
+
+std::optional<contact_point> parse_contact(std::string_view text) {
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  contact_point contact{contact_system(text.substr(0, space)), std::string(text.substr(space + 1))};
+  if (fault_of_contact(contact)) return std::nullopt;
+  return contact;
+}
 
 const account* organization_state::find(std::string_view person) const {
   const auto at = people.find(person);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,25 @@
 
 namespace careteam::care {
 
+inline constexpr int max_contacts = 8;
+inline constexpr std::size_t max_contact_bytes = 200;
+
+/// How a person is called outside the product (FHIR ContactPoint).
+struct contact_point {
+  v1::ContactSystem system = v1::CONTACT_SYSTEM_UNSPECIFIED;
+  std::string value;
+  bool operator==(const contact_point&) const = default;
+};
+
+/// FHIR's code of a kind of contact, for example "sms"; push: "push". Empty for what is none; and back.
+std::string_view contact_code(v1::ContactSystem system);
+v1::ContactSystem contact_system(std::string_view code);
+/// Why this is no contact; nothing: it is one. Visible ASCII alone, so that it can stand in a header of a mail; an e-mail address has one
+/// @.
+std::optional<std::string> fault_of_contact(const contact_point& contact);
+/// "sms +15550100"; nothing when it is something else.
+std::optional<contact_point> parse_contact(std::string_view text);
+
 struct account {
   std::string name;
   v1::PersonKind kind = v1::PERSON_KIND_UNSPECIFIED;
@@ -18,6 +38,8 @@ struct account {
   bool suspended = false;
   instant revoked{};  ///< Tokens that were issued until then are void.
   std::string reach, hours;
+  std::vector<contact_point> contacts;  ///< In the order in which they are tried (G3).
+  std::string quiet_hours;              ///< As parse_quiet_hours takes it; empty: the organisation's.
   bool operator==(const account&) const = default;
 };
 

@@ -1,4 +1,4 @@
-// A record: everything coordinated around one patient, or the organisation. The unit of consistency.
+// A record: everything coordinated around one patient, one duty, or the organisation. The unit of consistency.
 //
 // `decide` and `apply` are pure: the same state, command, actor and time give the same entries; the same entries give the same state.
 #pragma once
@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "care/chat.hpp"
+#include "care/duty.hpp"
 #include "care/organization.hpp"
 #include "care/task.hpp"
 #include "care/team.hpp"
@@ -21,6 +22,17 @@ namespace careteam::care {
 std::string record_key(std::string_view patient_id);
 /// The patient of a record's key; empty: the organisation. Nothing: no key of such a record.
 std::optional<std::string> patient_of_key(std::string_view key);
+/// A duty's record is "duty/<id>".
+std::string duty_record_key(std::string_view duty_id);
+/// The duty of a record's key. Nothing: no key of a duty's record.
+std::optional<std::string> duty_of_key(std::string_view key);
+/// The record that a message names by its patient_id and duty_id: a patient's, a duty's, or, where both are empty, the organisation's.
+/// Empty: it names two.
+template <class Message>
+std::string record_named_by(const Message& message) {
+  if (message.duty_id().empty()) return record_key(message.patient_id());
+  return message.patient_id().empty() ? duty_record_key(message.duty_id()) : std::string();
+}
 
 inline constexpr std::size_t stream_count = v1::Stream_ARRAYSIZE;
 
@@ -32,21 +44,51 @@ struct stream_state {
 };
 
 struct record_state {
-  std::string patient_id;     ///< Empty: the organisation.
+  std::string patient_id;     ///< Empty: a duty, or the organisation.
   std::uint64_t version = 0;  ///< Counts the entries of all streams.
   std::array<stream_state, stream_count> streams;
   team_state team;
   chat_state chat;
   tasks_state tasks;
   organization_state organization;  ///< Only in the organisation's record.
+  duty_state duty;                  ///< Only in a duty's record, whose id is there.
   timer_board timers;
 
   explicit record_state(std::string patient = {}) : patient_id(std::move(patient)) { team.patient_id = patient_id; }
   const stream_state& stream(v1::Stream s) const { return streams[static_cast<std::size_t>(s)]; }
   stream_state& stream(v1::Stream s) { return streams[static_cast<std::size_t>(s)]; }
   bool exists() const { return version > 0; }
+  bool is_duty() const { return !duty.id.empty(); }
+  bool is_organization() const { return patient_id.empty() && !is_duty(); }
   bool operator==(const record_state&) const = default;
 };
+
+/// Whether it is the key of a record of any kind, with a FHIR id where it has one.
+bool is_record_key(std::string_view key);
+/// The state of a record of any kind before its first entry. Nothing: no record has such a key.
+std::optional<record_state> new_record(std::string_view key);
+/// Who is offered the record now: the team's people, the duty's, or nobody in particular.
+std::vector<std::string> people_of(const record_state& state, instant t);
+bool among_people_of(const record_state& state, std::string_view person, instant t);
+/// Whether the record is to be among those that a person's session looks at: also who is there only later.
+bool is_offered(const record_state& state, std::string_view person, instant t);
+/// In which role somebody is there: what is stored with what the server notes of them.
+v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t);
+/// Whether a reader is staff in the record's eyes: then they learn what patients do not (presence, receipts of staff).
+bool staff_there(const record_state& state, std::string_view person, instant t);
+/// The state's key.
+std::string key_of(const record_state& state);
+/// Whether a message names this record, by its patient_id and duty_id.
+template <class Message>
+bool names_record(const Message& message, const record_state& state) {
+  return message.patient_id() == state.patient_id && message.duty_id() == state.duty.id;
+}
+/// Says in a message which record it is about.
+template <class Message>
+void name_record(Message& message, const record_state& state) {
+  message.set_patient_id(state.patient_id);
+  message.set_duty_id(state.duty.id);
+}
 
 struct context {
   instant now;
@@ -54,6 +96,8 @@ struct context {
   std::uint32_t stat_in_last_hour = 0;
   std::uint32_t stat_per_hour = 5;
   const task_setting& tasks = usual_task_setting();
+  std::span<const owed_item> owed = {};  ///< For a duty's record: everything that the duty owes, where the command needs it.
+  bool owed_complete = true;             ///< False: it could not be read.
 };
 
 /// The entries that must be paged in before the command can be decided.
@@ -78,7 +122,9 @@ void apply(record_state& state, const v1::Entry& entry);
 /// Gives back what grew while many entries were applied: a record stays in memory for as long as somebody looks at it.
 void release_spare_memory(record_state& state);
 
-/// Whether the action is on the organisation's record (true) or on a patient's (false).
+/// The key of the record that a command is for; refused where it names none, two, or one of another kind.
+outcome<std::string> record_for(const v1::Command& command);
+/// Whether the action is on the organisation's record (true) or on another (false).
 bool on_organization(v1::Command::ActionCase action);
 /// The action's name in the protocol, for example "postMessage".
 std::string_view action_name(v1::Command::ActionCase action);

@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include "care/duty_snapshot.hpp"
+#include "care/invitation.hpp"
 #include "care/record.hpp"
 #include "care/task_order.hpp"
 #include "careteam/internal/snapshot.pb.h"
@@ -38,6 +40,7 @@ void put_team(RecordSnapshot& to, const team_state& team) {
     for (const auto scope : m.scopes) row.add_scopes(scope);
     row.set_reach(m.reach);
     row.set_hours(m.hours);
+    if (m.invited) *row.mutable_invitation() = on_wire(*m.invited);
   }
   for (const auto& change : team.changes) {
     auto& row = *to.add_roster_changes();
@@ -66,12 +69,37 @@ void get_team(team_state& team, const RecordSnapshot& from) {
     for (const int scope : row.scopes()) m.scopes.push_back(static_cast<v1::Scope>(scope));
     m.reach = row.reach();
     m.hours = row.hours();
+    if (row.has_invitation()) m.invited = invitation_of(row.invitation());
     team.members.push_back(std::move(m));
   }
   for (const auto& row : from.roster_changes()) {
     team.changes.push_back({row.roster_version(), row.kind(), row.person_id(), row.name(), row.role(), from_micros(row.time_us())});
   }
   for (const auto& [person, version] : from.roster_seen()) team.seen.emplace(person, version);
+}
+
+void put_ladder(RecordSnapshot::Message& to, const message_state& message) {
+  const auto& ladder = message.ladder;
+  to.set_asked_seq(ladder.asked_seq);
+  to.set_level(ladder.level);
+  to.set_no_response(ladder.no_response);
+  to.set_has_due(ladder.due.has_value());
+  if (ladder.due) to.set_due_us(micros(*ladder.due));
+  for (const auto& person : ladder.told) to.add_told(person);
+  for (std::size_t i = 0; i < message.addressees.size(); ++i) {
+    if (message.addressees[i].stand_ins) to.add_stand_ins(static_cast<std::uint32_t>(i));
+  }
+}
+
+void get_ladder(message_state& message, const RecordSnapshot::Message& from) {
+  message.ladder.asked_seq = from.asked_seq();
+  message.ladder.level = from.level();
+  message.ladder.no_response = from.no_response();
+  if (from.has_due()) message.ladder.due = from_micros(from.due_us());
+  message.ladder.told = {from.told().begin(), from.told().end()};
+  for (const auto index : from.stand_ins()) {
+    if (index < message.addressees.size()) message.addressees[index].stand_ins = true;
+  }
 }
 
 void put_chat(RecordSnapshot& to, const chat_state& chat) {
@@ -89,7 +117,9 @@ void put_chat(RecordSnapshot& to, const chat_state& chat) {
       auto& mention = *row.add_mentions();
       mention.set_role(slot.role);
       for (const auto& person : slot.people) mention.add_person_id(person);
+      mention.set_duty_id(slot.duty);
     }
+    put_ladder(row, message);
     for (const auto& person : message.acknowledged) row.add_acknowledged(person);
     for (const auto& person : message.ever_acknowledged) row.add_ever_acknowledged(person);
   }
@@ -112,8 +142,9 @@ void get_chat(chat_state& chat, const RecordSnapshot& from) {
     message.must_acknowledge = row.must_acknowledge();
     message.correction_only = row.correction_only();
     for (const auto& mention : row.mentions()) {
-      message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}});
+      message.addressees.push_back({mention.role(), {mention.person_id().begin(), mention.person_id().end()}, mention.duty_id()});
     }
+    get_ladder(message, row);
     message.acknowledged.insert(row.acknowledged().begin(), row.acknowledged().end());
     message.ever_acknowledged.insert(row.ever_acknowledged().begin(), row.ever_acknowledged().end());
     chat.open_messages.emplace(place{row.stream(), row.seq()}, std::move(message));
@@ -194,6 +225,12 @@ void put_organization(RecordSnapshot& to, const organization_state& organization
     if (one.administrator) enrolled.add_roles(v1::ROLE_ADMINISTRATOR);
     enrolled.set_reach(one.reach);
     enrolled.set_hours(one.hours);
+    for (const auto& contact : one.contacts) {
+      auto& point = *enrolled.add_contacts();
+      point.set_system(contact.system);
+      point.set_value(contact.value);
+    }
+    enrolled.set_quiet_hours(one.quiet_hours);
   }
 }
 
@@ -207,6 +244,8 @@ void get_organization(organization_state& organization, const RecordSnapshot& fr
     one.revoked = instant(std::chrono::microseconds(row.revoked_us()));
     one.reach = row.enrolled().reach();
     one.hours = row.enrolled().hours();
+    for (const auto& contact : row.enrolled().contacts()) one.contacts.push_back({contact.system(), contact.value()});
+    one.quiet_hours = row.enrolled().quiet_hours();
     organization.people.emplace(row.enrolled().person_id(), std::move(one));
   }
 }
@@ -244,6 +283,7 @@ std::string to_snapshot(const record_state& state) {
   put_chat(snapshot, state.chat);
   put_tasks(snapshot, state.tasks, state.patient_id);
   put_organization(snapshot, state.organization);
+  if (state.is_duty()) put_duty(*snapshot.mutable_duty(), state.duty);
   put_timers(snapshot, state.timers);
   std::string bytes;
   google::protobuf::io::StringOutputStream raw(&bytes);
@@ -273,6 +313,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   get_chat(state.chat, snapshot);
   get_tasks(state.tasks, snapshot);
   get_organization(state.organization, snapshot);
+  if (snapshot.has_duty() && !get_duty(state.duty, snapshot.duty())) return std::nullopt;
   get_timers(state.timers, snapshot);
   return state;
 }

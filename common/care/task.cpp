@@ -355,6 +355,7 @@ const task_state* tasks_state::find(place at) const {
 }
 
 place task_named(const v1::Command& command) {
+  if (command.has_report_undelivered()) return {command.report_undelivered().stream(), command.report_undelivered().seq()};
   if (command.has_request_task()) return {command.request_task().stream(), command.request_task().draft_seq()};
   const v1::TaskRef* ref = ref_of(command);
   return ref ? place{ref->stream(), ref->seq()} : place{};
@@ -386,7 +387,7 @@ void forget_ended_tasks(tasks_state& state) {
 }
 
 bool on_tasks(action_case action) {
-  return action >= v1::Command::kDraftTask && action <= v1::Command::kFireTaskTimer;
+  return (action >= v1::Command::kDraftTask && action <= v1::Command::kFireTaskTimer) || action == v1::Command::kReportUndelivered;
 }
 
 outcome<facts> decide_task(const tasks_state& state, const v1::Command& command, const actor& who, const task_context& context) {
@@ -399,6 +400,8 @@ outcome<facts> decide_task(const tasks_state& state, const v1::Command& command,
       return instantiate_task(state, command.instantiate_task(), who, context);
     case v1::Command::kFireTaskTimer:
       return fire_task_timer(state, command.fire_task_timer(), who, context);
+    case v1::Command::kReportUndelivered:
+      return report_undelivered(state, command.report_undelivered(), who, context);
     default:
       break;
   }
@@ -479,6 +482,8 @@ std::uint64_t about_task(const v1::Entry& entry) {
       return entry.task_escalated().seq();
     case v1::Entry::kTaskMarkedInError:
       return entry.task_marked_in_error().seq();
+    case v1::Entry::kCallUndelivered:
+      return entry.call_undelivered().seq();
     default:
       return 0;
   }

@@ -115,7 +115,7 @@ struct tasks_state {
   bool operator==(const tasks_state& other) const { return open == other.open; }
 };
 
-/// The task that a command names; seq 0: none.
+/// The task that a command names, or the message or task that a call was about; seq 0: none.
 place task_named(const v1::Command& command);
 /// The message that a task command links; seq 0: none.
 place message_named(const v1::Command& command);
@@ -138,11 +138,11 @@ struct task_context {
 
 /// Whether the action is a command on tasks.
 bool on_tasks(v1::Command::ActionCase action);
-/// DraftTask … FireTaskTimer. `who.chosen_role` is the role in which the actor acts.
+/// DraftTask … FireTaskTimer, ReportUndelivered. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_task(const tasks_state& state, const v1::Command& command, const actor& who, const task_context& context);
 void apply_task(tasks_state& state, const v1::Entry& entry);
 
-/// The entry of the same stream that this one is about, when it is about a task; 0: none.
+/// The entry of the same stream that this one is about, when it is about a task, or about a call that could not be delivered; 0: none.
 std::uint64_t about_task(const v1::Entry& entry);
 
 /// Puts the timers of one task on the record's board, and takes those from it that run no more (G5).
@@ -154,6 +154,7 @@ struct task_world {
   const organization_state& people;
   const task_setting& setting;
   instant t;
+  std::uint64_t began = yet_to_come;  ///< The entry with which the task began: who was invited later does not see it.
 };
 
 /// The one person who answers for an open task (I1): its owner, else the holder of the duty that is asked, else whoever else is asked, in

@@ -60,6 +60,22 @@ outcome<std::vector<std::string>> resolve(const task_target& target, v1::Stream 
   return people;
 }
 
+/// Somebody who is on leave is not asked by name (B6): staff are told which duty to ask, and what cannot wait (stat), or comes from the
+/// patient's side, is asked of the duty, where somebody has it who may own the task.
+outcome<void> turn_to_cover(task_order& order, v1::Stream stream, const actor& who, const task_context& context, const std::string& field) {
+  const auto& person = order.target.person;
+  if (context.setting.duties == nullptr || who.system || person.empty() || person == who.person_id) return {};
+  if (!may_read(context.team, person, stream, context.now) || !context.people.active(person)) return {};
+  const auto away = context.setting.duties->absence_of(person, context.now);
+  if (!away) return {};
+  if (order.priority != v1::PRIORITY_STAT && is_staff(context.team, who.person_id, context.now)) {
+    return refuse(code::failed_precondition, field, told(person, *away));
+  }
+  const task_target duty{{}, v1::ROLE_UNSPECIFIED, away->duty_id};
+  if (!candidates(duty, stream, order, world_of(context)).empty()) order.target = duty;
+  return {};
+}
+
 /// Whom the target stands for now. May be nobody as long as the ladder has somebody (T2).
 outcome<std::vector<std::string>> resolve_all(const task_order& order, v1::Stream stream, const actor& who, const task_context& context,
                                               const std::string& path) {
@@ -117,6 +133,7 @@ outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& ask
   if (order->target == task_target{}) {
     return refuse(code::invalid_argument, "requestTask.order.target", "needs a person, a role or a duty");
   }
+  if (auto turned = turn_to_cover(*order, asked.stream(), who, context, "requestTask.order.target"); !turned) return turned.error();
   if (asked.draft_seq() != 0) {
     const task_state* draft = state.find({asked.stream(), asked.draft_seq()});
     if (!draft) return refuse(code::not_found, "requestTask.draftSeq", "no such draft in this stream");
@@ -149,6 +166,7 @@ outcome<facts> instantiate_task(const tasks_state& state, const v1::InstantiateT
   if (order->target.role != v1::ROLE_UNSPECIFIED) {
     return refuse(code::invalid_argument, field, "a role is asked: send requestTask");
   }
+  if (auto turned = turn_to_cover(*order, asked.stream(), who, context, field); !turned) return turned.error();
   if (!for_others) {
     if (order->target.person != who.person_id) return refuse(code::permission_denied, field, "others are asked: send requestTask");
     if (!able_as(who.chosen_role, who.person_id, asked.stream(), *order, world_of(context))) {

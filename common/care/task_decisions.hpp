@@ -1,4 +1,4 @@
-// The decisions on tasks, one file per part of a task's life. Only `task.cpp` and these files include it.
+// The decisions on tasks, one file per part of a task's life. Only `task.cpp`, these files and what makes tasks by itself include it.
 #pragma once
 
 #include <string>
@@ -61,11 +61,27 @@ outcome<facts> mark_task_in_error(const task_case& one, const v1::MarkTaskInErro
 // task_timers.cpp: the timers of T5, T10 and T17.
 outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer& asked, const actor& who, const task_context& context);
 
+// task_undelivered.cpp: a call ends at a human.
+outcome<facts> report_undelivered(const tasks_state& state, const v1::ReportUndelivered& asked, const actor& who,
+                                  const task_context& context);
+
 // task_successor.cpp: what follows a task. Each is the only one of its origin, rule and ordinal.
 /// Asks its requester (and a supervisor) to see to a task that was declined or failed; false: nobody is left who could.
 [[nodiscard]] bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule);
 /// Asks a supervisor to see to a task about which everybody is silent; nothing when the silence has reached the safety person.
 void add_supervision(facts& to, const task_case& one);
+/// What a task that follows an unanswered message is about.
+struct message_follow_up {
+  v1::Stream stream;  ///< Where it lives.
+  place message;      ///< What it links; seq 0: nothing, where not everybody who reads it could read the message.
+  std::string requester;
+  task_origin origin;
+};
+/// Asks the first of these people at once (stat) to see to a message that nobody acknowledged; the others are its ladder.
+void add_message_follow_up(facts& to, const message_follow_up& what, const std::vector<std::string>& people, const task_context& context);
+/// Asks the first of these people, who are not none, to see to what somebody could not be called about; the others are the ladder.
+/// `report`: the seq of the entry that says so.
+void add_inquiry(facts& to, const task_case& one, const std::vector<std::string>& people, std::uint64_t report);
 /// The same task once more (T12).
 void add_repetition(facts& to, const task_case& one);
 

@@ -124,7 +124,7 @@ outcome<task_order> check_order(const v1::TaskOrder& asked, const std::string& p
 
 outcome<void> check_link(const v1::EntryRef& to, v1::Stream stream, const actor& who, const task_context& context,
                          const std::string& field) {
-  if (!is_chat_stream(to.stream()) || to.patient_id() != context.team.patient_id ||
+  if (!is_chat_stream(to.stream()) || to.patient_id() != context.team.patient_id || !to.duty_id().empty() ||
       !(who.system || may_read(context.team, who.person_id, to.stream(), context.now))) {
     return refuse(code::not_found, field, "no such entry");
   }

@@ -16,13 +16,20 @@ bool takes(const duty_view& duty, v1::Role role) {
 
 /// Reads the stream with an account that works.
 bool reachable(std::string_view person, v1::Stream stream, const task_world& world) {
-  return may_read(world.team, person, stream, world.t) && world.people.active(person);
+  return may_see(world.team, person, stream, world.began, world.t) && world.people.active(person);
 }
 
 bool able_for(const duty_view& duty, std::string_view person, v1::Stream stream, const task_order& order, const task_world& world) {
   return std::any_of(world.team.members.begin(), world.team.members.end(), [&](const membership& m) {
     return m.person_id == person && m.active_at(world.t) && takes(duty, m.role) && able_as(m.role, person, stream, order, world);
   });
+}
+
+/// The world as it is around a task that is there.
+task_world around(place at, const task_world& world) {
+  auto result = world;
+  result.began = at.seq;
+  return result;
 }
 
 /// Every step that the order names: its target first.
@@ -79,7 +86,8 @@ std::vector<std::string> candidates(const task_target& target, v1::Stream stream
   return result;
 }
 
-const task_target* step_for(const task_state& task, place at, std::string_view person, v1::Role role, const task_world& world) {
+const task_target* step_for(const task_state& task, place at, std::string_view person, v1::Role role, const task_world& clinic) {
+  const auto world = around(at, clinic);
   if (task.declined.contains(std::string(person)) || !able_as(role, person, at.stream, task.order, world)) return nullptr;
   const auto all = steps(task.order);
   for (std::size_t i = 0; i < all.size() && i <= task.level; ++i) {
@@ -92,7 +100,8 @@ const task_target* step_for(const task_state& task, place at, std::string_view p
   return nullptr;
 }
 
-bool others_left(const task_state& task, place at, std::string_view person, const task_world& world) {
+bool others_left(const task_state& task, place at, std::string_view person, const task_world& clinic) {
+  const auto world = around(at, clinic);
   for (const auto* step : steps(task.order)) {
     for (const auto& one : candidates(*step, at.stream, task.order, world)) {
       if (one != person && !task.declined.contains(one)) return true;
@@ -131,11 +140,15 @@ std::vector<std::string> followers(const task_state& task, place at, const task_
 }
 
 std::string owner_of(const task_state& task, const task_world& world) {
-  if (const auto duty = duty_now(task.owner_duty, world); duty && !duty->holder.empty()) return duty->holder;
-  return task.owner;
+  const auto duty = duty_now(task.owner_duty, world);
+  if (!duty) return task.owner;
+  if (!duty->holder.empty()) return duty->holder;
+  // Nobody covers it: the fallback answers, and whoever once acted for it is not on duty any more (G7).
+  return duty->fallback.empty() ? task.owner : duty->fallback;
 }
 
-std::string accountable(const task_state& task, place at, const task_world& world) {
+std::string accountable(const task_state& task, place at, const task_world& clinic) {
+  const auto world = around(at, clinic);
   if (task.status == v1::TASK_STATUS_DRAFT && reachable(task.requester, at.stream, world)) return task.requester;
   if (auto owner = owner_of(task, world); able(owner, at.stream, task.order, world)) return owner;
   for (const auto* step : steps(task.order)) {

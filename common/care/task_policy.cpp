@@ -19,6 +19,12 @@ instant task_policy::after(v1::Priority priority, instant t, std::chrono::micros
   return &times(priority) == &routine ? business(t, for_) : t + for_;
 }
 
+std::string told(std::string_view person, const absence& away) {
+  auto text = std::string(person) + " is on leave until " + utc_text(away.until);
+  if (!away.cover.empty()) text += ", and " + away.cover + " covers";
+  return text + ": address the duty " + away.duty_id;
+}
+
 const task_setting& usual_task_setting() {
   static const task_setting setting;
   return setting;

@@ -61,6 +61,15 @@ struct duty_view {
   std::vector<v1::Role> roles;  ///< The roles in which one may take its tasks; empty: any.
 };
 
+/// Somebody who is on leave, and holds no duty meanwhile.
+struct absence {
+  std::string duty_id;  ///< The duty to turn to instead.
+  std::string cover;    ///< Who covers it for them now; empty: nobody, and the duty's fallback answers.
+  instant until{};      ///< The leave's end.
+};
+/// For whoever turned to them: until when, who covers, which duty to address.
+std::string told(std::string_view person, const absence& away);
+
 /// Looks duties up. A clinic without duties has none: then people and roles are asked.
 class duty_directory {
  public:
@@ -72,6 +81,8 @@ class duty_directory {
   virtual std::optional<duty_view> find(std::string_view duty_id, instant t) const = 0;
   /// The duties that this person holds, or answers for as their fallback, at that instant.
   virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
+  /// Nothing: the person is not on leave, as far as any duty knows.
+  virtual std::optional<absence> absence_of(std::string_view, instant) const { return std::nullopt; }
 };
 
 /// What the organisation gives to the tasks of all records.

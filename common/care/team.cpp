@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "care/invitation.hpp"
 #include "care/wellformed.hpp"
 
 namespace careteam::care {
@@ -36,35 +37,6 @@ auto find_open(Members& members, std::string_view person, v1::Role role, instant
 bool overlaps(const membership& m, instant start, const std::optional<instant>& end) {
   if (m.end && *m.end <= m.start) return false;  // Cancelled before it began.
   return (!end || m.start < *end) && (!m.end || start < *m.end);
-}
-
-/// Whether the actor may make this roster change in the role in which they act (A3). `about` is the role of the membership that changes.
-outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context) {
-  if (who.system) return {};
-  const account* asking = context.people.find(who.person_id);
-  if (who.chosen_role == v1::ROLE_ADMINISTRATOR && asking && asking->administrator) return {};
-  if (!state.on_team(who.person_id, context.now)) return no_such_record();
-  for (const auto& m : state.members) {
-    if (m.person_id != who.person_id || m.role != who.chosen_role || !m.active_at(context.now)) continue;
-    switch (rights_of(m.role).manage_team) {
-      case team_right::yes:
-        return {};
-      case team_right::delegated:
-        if (m.has(v1::SCOPE_MANAGE_TEAM)) return {};
-        break;
-      case team_right::caregivers:
-        if (about == v1::ROLE_CAREGIVER) return {};
-        break;
-      case team_right::no:
-        break;
-    }
-  }
-  return refuse(code::permission_denied, "action", "this role may not change the team");
-}
-
-outcome<void> check_version(const team_state& state, std::uint64_t expected, std::string_view field) {
-  if (expected == state.version) return {};
-  return refuse(code::aborted, field, "the roster has changed; it is at version " + std::to_string(state.version));
 }
 
 /// A person's role on a team must fit what kind of person they are. An unknown role fits nobody (B1).
@@ -289,6 +261,43 @@ instant time_of(const v1::Entry& entry) {
 
 }  // namespace
 
+outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context) {
+  if (who.system) return {};
+  const account* asking = context.people.find(who.person_id);
+  if (who.chosen_role == v1::ROLE_ADMINISTRATOR && asking && asking->administrator) return {};
+  if (!state.on_team(who.person_id, context.now)) return no_such_record();
+  for (const auto& m : state.members) {
+    if (m.person_id != who.person_id || m.role != who.chosen_role || !m.active_at(context.now)) continue;
+    switch (rights_of(m.role).manage_team) {
+      case team_right::yes:
+        return {};
+      case team_right::delegated:
+        if (m.has(v1::SCOPE_MANAGE_TEAM)) return {};
+        break;
+      case team_right::caregivers:
+        if (about == v1::ROLE_CAREGIVER) return {};
+        break;
+      case team_right::no:
+        break;
+    }
+  }
+  return refuse(code::permission_denied, "action", "this role may not change the team");
+}
+
+outcome<void> check_version(const team_state& state, std::uint64_t expected, std::string_view field) {
+  if (expected == state.version) return {};
+  return refuse(code::aborted, field, "the roster has changed; it is at version " + std::to_string(state.version));
+}
+
+const membership* open_membership(const team_state& state, std::string_view person, v1::Role role, instant t) {
+  return find_open(state.members, person, role, t);
+}
+
+const invitation::part* invitation::find(v1::Stream stream) const {
+  const auto at = std::find_if(parts.begin(), parts.end(), [&](const part& one) { return one.stream == stream; });
+  return at == parts.end() ? nullptr : &*at;
+}
+
 bool membership::has(v1::Scope scope) const {
   return std::find(scopes.begin(), scopes.end(), scope) != scopes.end();
 }
@@ -323,6 +332,7 @@ std::optional<instant> team_state::next_boundary(instant t) const {
 }
 
 bool reads(const membership& m, v1::Stream stream) {
+  if (m.invited && !m.invited->find(stream)) return false;
   const auto& row = rights_of(m.role);
   switch (stream) {
     case v1::STREAM_SHARED:
@@ -346,7 +356,7 @@ bool posts(const membership& m, v1::Stream stream) {
     case v1::STREAM_CLINICAL:
       return allows(row.post_clinical, m, v1::SCOPE_POST_CLINICAL) && reads(m, stream);
     case v1::STREAM_SUPPORT:
-      return row.post_support == right::yes;
+      return row.post_support == right::yes && reads(m, stream);
     default:
       return false;
   }
@@ -355,6 +365,21 @@ bool posts(const membership& m, v1::Stream stream) {
 bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
   return std::any_of(team.members.begin(), team.members.end(),
                      [&](const membership& m) { return m.person_id == person && m.active_at(t) && reads(m, stream); });
+}
+
+std::optional<std::uint64_t> readable_from(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
+  std::optional<std::uint64_t> first;
+  for (const auto& m : team.members) {
+    if (m.person_id != person || !m.active_at(t) || !reads(m, stream)) continue;
+    const auto begins = m.invited ? m.invited->find(stream)->first : 1;
+    first = std::min(first.value_or(begins), begins);
+  }
+  return first;
+}
+
+bool may_see(const team_state& team, std::string_view person, v1::Stream stream, std::uint64_t seq, instant t) {
+  const auto first = readable_from(team, person, stream, t);
+  return first && *first <= seq;
 }
 
 std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t) {
@@ -420,6 +445,10 @@ outcome<facts> decide_team(const team_state& state, const v1::Command& command, 
       return change_role(state, who, command.change_role(), context);
     case v1::Command::kAssignAttending:
       return assign_attending(state, who, command.assign_attending(), context);
+    case v1::Command::kInviteConsultant:
+      return invite_consultant(state, who, command.invite_consultant(), context);
+    case v1::Command::kRenewInvitation:
+      return renew_invitation(state, who, command.renew_invitation(), context);
     case v1::Command::kViewRoster: {
       const account* asking = context.people.find(who.person_id);
       const bool administrator = asking && asking->administrator;
@@ -477,6 +506,7 @@ void apply_team(team_state& state, const v1::Entry& entry) {
         next.role = changed.to_role();
         next.start = t;
         next.scopes.clear();
+        next.invited.reset();
         state.members.push_back(std::move(next));
       }
       note_change(state, v1::RosterChange::KIND_ROLE, changed.person_id(), changed.to_role(), changed.roster_version(), t);
@@ -487,6 +517,12 @@ void apply_team(team_state& state, const v1::Entry& entry) {
       note_change(state, v1::RosterChange::KIND_ATTENDING, state.attending, v1::ROLE_MEDICAL_ONCOLOGIST,
                   entry.attending_assigned().roster_version(), t);
       break;
+    case v1::Entry::kInvitationRenewed: {
+      const auto& renewed = entry.invitation_renewed();
+      if (membership* m = find_open(state.members, renewed.person_id(), renewed.role(), t)) m->end = to_instant(renewed.end());
+      note_change(state, v1::RosterChange::KIND_RENEWED, renewed.person_id(), renewed.role(), renewed.roster_version(), t);
+      break;
+    }
     case v1::Entry::kMembershipDetailed: {
       const auto& detailed = entry.membership_detailed();
       // The newest membership of that person and role is the one that the same commit added.
@@ -497,6 +533,7 @@ void apply_team(team_state& state, const v1::Entry& entry) {
           m->scopes.clear();
           for (const int scope : detailed.scopes()) m->scopes.push_back(static_cast<v1::Scope>(scope));
         }
+        if (detailed.has_invitation()) m->invited = invitation_of(detailed.invitation());
         break;
       }
       break;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,20 @@ namespace careteam::care {
 inline constexpr std::size_t max_members = 200;          ///< Memberships that have not ended; a large team has 40.
 inline constexpr std::size_t max_roster_changes = 1000;  ///< Changes that "since your last look" can tell; older ones are in the log.
 
+/// What an invited person reads (B8).
+struct invitation {
+  struct part {
+    v1::Stream stream = v1::STREAM_UNSPECIFIED;
+    std::uint64_t first = 1;  ///< The first entry that they may read.
+    bool operator==(const part&) const = default;
+  };
+  v1::History history = v1::HISTORY_UNSPECIFIED;
+  std::vector<part> parts;  ///< No other stream.
+
+  const part* find(v1::Stream stream) const;
+  bool operator==(const invitation&) const = default;
+};
+
 /// One person in one role for a period [start, end).
 struct membership {
   std::string person_id;
@@ -26,6 +42,7 @@ struct membership {
   std::optional<instant> end;
   std::vector<v1::Scope> scopes;
   std::string reach, hours;
+  std::optional<invitation> invited;  ///< None: reads whatever the role and the scopes give.
 
   bool active_at(instant t) const { return start <= t && (!end || t < *end); }
   /// Has ended by t, or was cancelled before it began.
@@ -67,6 +84,12 @@ bool posts(const membership& m, v1::Stream stream);
 
 /// The audience of a stream. Administrators of the organisation read nothing here.
 bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t);
+/// The first entry of a stream that the person may read now; nothing when they read none.
+std::optional<std::uint64_t> readable_from(const team_state& team, std::string_view person, v1::Stream stream, instant t);
+/// Whether the person reads an entry: what came before an invitation is not theirs.
+bool may_see(const team_state& team, std::string_view person, v1::Stream stream, std::uint64_t seq, instant t);
+/// Of an entry that is still to come: whoever reads the stream will see it.
+inline constexpr std::uint64_t yet_to_come = std::numeric_limits<std::uint64_t>::max();
 /// Everybody in the audience, without repetition, in roster order.
 std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t);
 /// Whether everybody who reads `inner` also reads `outer`: only then may something go from `outer` into `inner`.
@@ -88,8 +111,16 @@ refusal no_such_stream(std::string_view field);
 struct team_context {
   instant now;
   const organization_state& people;
+  std::span<const std::uint64_t> heads = {};  ///< Each stream's head, indexed by v1::Stream: what "from now" begins behind.
 };
-/// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster. `who.chosen_role` is the role in which the actor acts.
+/// Whether the actor may make this roster change in the role in which they act (A3). `about` is the role of the membership that changes.
+outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context);
+/// Whether the roster is as the client saw it.
+outcome<void> check_version(const team_state& state, std::uint64_t expected, std::string_view field);
+/// The membership of this person and role that runs at t, or else the next one to begin; null: none.
+const membership* open_membership(const team_state& state, std::string_view person, v1::Role role, instant t);
+/// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster, InviteConsultant, RenewInvitation. `who.chosen_role` is the
+/// role in which the actor acts.
 outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context);
 void apply_team(team_state& state, const v1::Entry& entry);
 

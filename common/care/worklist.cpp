@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "care/acknowledgement.hpp"
+#include "care/message_escalation.hpp"
 #include "care/task_owner.hpp"
 
 namespace careteam::care {
@@ -81,10 +83,17 @@ owners owners_of(const message_state& message, const record_state& state) {
   std::string first;
   for (const auto& slot : message.addressees) {
     if (message.answered(slot)) continue;
+    if (!slot.duty.empty()) {
+      if (first.empty()) first = duty_key(slot.duty);
+      result[duty_key(slot.duty)] |= row_part::concerned;
+    }
     for (const auto& person : slot.people) {
       if (first.empty() && person != message.author) first = person_key(person);
       result[person_key(person)] |= row_part::concerned;
     }
+  }
+  for (const auto& person : message.ladder.told) {
+    if (message.awaits_told(person)) result[person_key(person)] |= row_part::concerned;
   }
   if (first.empty() && !state.team.attending.empty()) first = person_key(state.team.attending);
   if (first.empty()) first = message.author.empty() ? record_key(state.patient_id) : person_key(message.author);
@@ -109,11 +118,12 @@ worklist_item item_of(const task_state& task, place at, standing how) {
 }
 
 worklist_item item_of(const message_state& message, place at, standing how) {
-  return {at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, std::nullopt, message.revision_seq};
+  return {
+      at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, message.ladder.due, message.revision_seq};
 }
 
 bool readable(const record_state& state, place at, const worklist_view& view) {
-  return view.people.active(view.person) && may_read(state.team, view.person, at.stream, view.t);
+  return view.people.active(view.person) && may_see(state.team, view.person, at.stream, at.seq, view.t);
 }
 
 /// Nobody has taken it, and this person may, in one of their roles; or the owner has asked them to take over.
@@ -159,6 +169,7 @@ std::vector<obligation_row> obligation_rows(const record_state& state, place at)
   const auto* message = open_message(state, at);
   if (!message) return {};
   row.kind = obligation_kind::acknowledgement;
+  row.breach = message->ladder.due;
   row.priority = message->priority;
   row.version = message->revision_seq;
   return spread(row, owners_of(*message, state));
@@ -198,6 +209,9 @@ void obligation_changes::before(const record_state& state, const v1::Entry& entr
       // Who holds a role, and who answers when nobody is named, is a part of every row.
       for (const auto at : open_obligations(state)) keep(state, at);
       return;
+    case v1::Entry::kMessageEscalationDetailed:
+      keep(state, timed_message(entry));
+      return;
     default:
       break;
   }
@@ -233,10 +247,11 @@ std::optional<worklist_item> owed_by(const record_state& state, place at, const 
   const auto* message = open_message(state, at);
   if (!message) return std::nullopt;
   std::optional<worklist_item> item;
-  for (const auto& owed : obligations_of(*message, at, state.team, view.t, &view.people)) {
+  if (message->awaits_told(view.person)) item = item_of(*message, at, standing::asked);
+  for (const auto& owed : obligations_of(*message, at, {view.t, state.team, &view.people, view.setting.duties})) {
     if (owed.accountable == view.person) return item_of(*message, at, standing::answers);
     const auto& people = owed.slot.people;
-    if (view.person != message->author && std::find(people.begin(), people.end(), view.person) != people.end()) {
+    if (owed.slot.duty.empty() && view.person != message->author && std::find(people.begin(), people.end(), view.person) != people.end()) {
       item = item_of(*message, at, standing::asked);
     }
   }

@@ -312,6 +312,21 @@ class document_reader {
     if (!has_redis && !all.redis.cluster_key_file.empty()) {
       return at_key("redis", {"cluster_key_file"}, "redis.cluster_key_file is set, but redis.endpoint is \"\"");
     }
+    return bad_notifier(all.notifier);
+  }
+
+  std::optional<config_error> bad_notifier(const config::notifier_section& notifier) const {
+    if (!notifier.smtp_url.empty() && notifier.smtp_from.empty()) {
+      return at_key("notifier", {"smtp_url"}, "notifier.smtp_url needs notifier.smtp_from");
+    }
+    if (notifier.smtp_username.empty() != notifier.smtp_password_file.empty()) {
+      return at_key("notifier", {"smtp_username", "smtp_password_file"},
+                    "notifier.smtp_username and notifier.smtp_password_file go together: a login and its password, or neither");
+    }
+    if (notifier.webhook_url.empty() != notifier.webhook_secret_file.empty()) {
+      return at_key("notifier", {"webhook_url", "webhook_secret_file"},
+                    "notifier.webhook_url and notifier.webhook_secret_file go together: a gateway and what signs for it, or neither");
+    }
     return std::nullopt;
   }
 

@@ -81,12 +81,32 @@ struct config {
   struct organization_section {
     std::string name = "CareTeam";
     std::string time_zone = "UTC";
+    std::string safety_person;  ///< Empty: nobody is named.
   };
   /// Whether texts are hours and dates tells care::business_calendar.
   struct calendar_section {
     std::string time_zone;           ///< Empty: the organization's.
     std::vector<std::string> hours;  ///< Empty: no calendar.
     std::vector<std::string> holidays;
+  };
+  /// Whether texts are contacts and quiet hours tells care.
+  struct notifier_section {
+    std::string smtp_url;  ///< Empty: no mail.
+    std::string smtp_from;
+    std::string smtp_username;  ///< Empty: without a login.
+    std::filesystem::path smtp_password_file;
+    bool smtp_without_tls = false;
+    std::string webhook_url;  ///< Empty: no webhook. Without mail and webhook nobody is called.
+    std::filesystem::path webhook_secret_file;
+    std::filesystem::path callback_secret_file;  ///< Empty: no callbacks.
+    std::filesystem::path ca_file;               ///< Empty: the machine's.
+    std::vector<std::string> contacts;
+    std::string quiet_hours;  ///< Empty: never quiet.
+    std::chrono::milliseconds attempt_timeout{5'000};
+    std::chrono::milliseconds retry_after{1'000};
+    std::size_t attempts = 4;
+    std::size_t in_flight = 64;
+    bool on() const { return !smtp_url.empty() || !webhook_url.empty(); }
   };
   struct limits_section {
     std::size_t stat_per_hour = 5;
@@ -108,6 +128,7 @@ struct config {
   identity_section identity;
   organization_section organization;
   calendar_section calendar;
+  notifier_section notifier;
   limits_section limits;
   log_section log;
 };

@@ -48,6 +48,42 @@ std::optional<std::string> fault_of_address(std::string_view text) {
   return std::nullopt;
 }
 
+/// Host and optional port of a URL without user, password, query and fragment; nothing: it is none.
+std::optional<std::string> host_of_url(std::string_view text, std::string_view scheme) {
+  if (!text.starts_with(scheme) || text.size() > max_setting_text_bytes) return std::nullopt;
+  const auto rest = text.substr(scheme.size());
+  if (std::any_of(rest.begin(), rest.end(), [](char c) { return c <= 0x20 || c >= 0x7F || c == '@' || c == '?' || c == '#'; })) {
+    return std::nullopt;
+  }
+  const auto host = rest.substr(0, rest.find('/'));
+  const bool has_port = !host.ends_with(']') && host.find(':') != std::string_view::npos;
+  const auto address = parse_tcp_address(has_port ? std::string(host) : std::string(host) + ":1");
+  if (!address || address->port == 0) return std::nullopt;
+  return address->host;
+}
+
+std::optional<std::string> fault_of_smtp_url(std::string_view text) {
+  const bool is_plain = text.empty() || host_of_url(text, "smtp://") || host_of_url(text, "smtps://");
+  if (!is_plain) return "must be smtp://host:port or smtps://host:port, without a login";
+  return std::nullopt;
+}
+
+std::optional<std::string> fault_of_webhook_url(std::string_view text) {
+  if (text.empty() || host_of_url(text, "https://")) return std::nullopt;
+  const auto host = host_of_url(text, "http://");
+  if (host && (host->starts_with("127.") || *host == "::1")) return std::nullopt;
+  return "must be an https:// URL without a login, a query and a fragment, or http:// to a loopback address";
+}
+
+std::optional<std::string> fault_of_sender(std::string_view text) {
+  const auto is_visible = [](char c) { return c > 0x20 && c < 0x7F && c != '<' && c != '>' && c != '"' && c != ','; };
+  const auto at = text.find('@');
+  const bool is_address =
+      at != std::string_view::npos && at > 0 && at + 1 < text.size() && text.find('@', at + 1) == std::string_view::npos;
+  if (!text.empty() && (!is_address || !std::all_of(text.begin(), text.end(), is_visible))) return "must be an e-mail address";
+  return any_line(text);
+}
+
 constexpr std::int64_t second = 1'000;
 constexpr std::int64_t minute = 60 * second;
 constexpr std::int64_t hour = 60 * minute;
@@ -140,6 +176,10 @@ const std::array table = {
     setting{"organization", "name", text_setting{CARETEAM_FIELD(organization, name), some_line}, "The organization's name.", ""},
     setting{"organization", "time_zone", text_setting{CARETEAM_FIELD(organization, time_zone), known_time_zone},
             "The IANA name of the time zone in which duties begin and end.", ""},
+    setting{"organization", "safety_person", text_setting{CARETEAM_FIELD(organization, safety_person), any_line},
+            "The person who answers for an obligation when nobody else can. Without one it falls back to whoever asked, and a duty that "
+            "nobody covers to an administrator, who cannot read it: name a member of staff who is on every team.",
+            "\"grace\""},
 
     setting{"calendar", "time_zone", text_setting{CARETEAM_FIELD(calendar, time_zone), known_time_zone},
             "The IANA name of the time zone of hours and holidays. Default: organization.time_zone.", "\"America/New_York\""},
@@ -151,6 +191,51 @@ const std::array table = {
     setting{"calendar", "holidays", list_setting{CARETEAM_FIELD(calendar, holidays), some_line, "dates", "\"2026-12-25\""},
             "Days without work. A list of some years: what has passed may be taken out, since a deadline is written down when it is set.",
             "[\"2026-12-25\", \"2027-01-01\"]"},
+
+    setting{"notifier", "smtp_url", text_setting{CARETEAM_FIELD(notifier, smtp_url), fault_of_smtp_url},
+            "The server that takes mail for people who are called outside: smtp:// with STARTTLS, or smtps://. Without it and webhook_url "
+            "nobody is called outside.",
+            "\"smtp://mail.example.org:587\""},
+    setting{"notifier", "smtp_from", text_setting{CARETEAM_FIELD(notifier, smtp_from), fault_of_sender},
+            "Whom the mails are from. Needed with smtp_url.", "\"careteam@example.org\""},
+    setting{"notifier", "smtp_username", text_setting{CARETEAM_FIELD(notifier, smtp_username), any_line},
+            "The login at the mail server. Needs smtp_password_file.", "\"careteam\""},
+    setting{"notifier", "smtp_password_file", path_setting{CARETEAM_FIELD(notifier, smtp_password_file)},
+            "A file that holds the password of smtp_username.", "\"smtp-password\""},
+    setting{"notifier", "smtp_without_tls", flag_setting{CARETEAM_FIELD(notifier, smtp_without_tls)},
+            "Whether mail, and the login, may go to the mail server unencrypted: for a relay on this machine alone.", ""},
+    setting{"notifier", "webhook_url", text_setting{CARETEAM_FIELD(notifier, webhook_url), fault_of_webhook_url},
+            "The gateway to SMS, voice, pagers and push: each call is a signed POST to it (deploy/notifier). https://, or http:// to a "
+            "loopback address.",
+            "\"https://gateway.example.org/careteam\""},
+    setting{"notifier", "webhook_secret_file", path_setting{CARETEAM_FIELD(notifier, webhook_secret_file)},
+            "A file that holds the secret that signs what goes to webhook_url. Needed with it.", "\"webhook-secret\""},
+    setting{"notifier", "callback_secret_file", path_setting{CARETEAM_FIELD(notifier, callback_secret_file)},
+            "A file that holds the secret that signs what a gateway reports: delivered or failed, to /v1/notifier/callbacks on "
+            "server.admin_listen. Without it no report is taken.",
+            "\"callback-secret\""},
+    setting{"notifier", "ca_file", path_setting{CARETEAM_FIELD(notifier, ca_file)},
+            "The authorities (PEM) that vouch for the mail server and the gateway. Default: the machine's.", "\"ca.pem\""},
+    setting{
+        "notifier", "contacts", list_setting{CARETEAM_FIELD(notifier, contacts), some_line, "contacts", "\"phone +15550100\""},
+        "Who is called, in this order, for staff who have no contacts of their own: a system (email, sms, phone, pager, push), a space, "
+        "an address or a number.",
+        "[\"phone +15550100\"]"},
+    setting{
+        "notifier", "quiet_hours", text_setting{CARETEAM_FIELD(notifier, quiet_hours), any_line},
+        "When nobody is called, in organization.time_zone: for people who have no quiet hours of their own. Stat always rings, asap does "
+        "for the staff.",
+        "\"22:00-07:00\""},
+    setting{"notifier", "attempt_timeout_ms", milliseconds_setting{CARETEAM_FIELD(notifier, attempt_timeout), 100, minute},
+            "How long one attempt may take. What a killed server was about to send is sent after twice this time.", ""},
+    setting{"notifier", "retry_after_ms", milliseconds_setting{CARETEAM_FIELD(notifier, retry_after), 10, minute},
+            "The pause before the second attempt over a channel; doubled for each further one, and spread by a random quarter.", ""},
+    setting{"notifier", "attempts", count_setting{CARETEAM_FIELD(notifier, attempts), 1, 20},
+            "Attempts over one channel before the next one is taken. With the pauses they should take less than a minute: the patience of "
+            "stat.",
+            ""},
+    setting{"notifier", "in_flight", count_setting{CARETEAM_FIELD(notifier, in_flight), 1, 1'000},
+            "Attempts at the same time: as many connections to mail server and gateway.", ""},
 
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},

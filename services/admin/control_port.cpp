@@ -133,7 +133,7 @@ asio::awaitable<internal::ControlAnswer> control_port::note_audit(internal::Note
   read.set_seq(asked.seq());
   const auto written = std::make_shared<asio::steady_timer>(hosts_.environment().executor, asio::steady_timer::time_point::max());
   const auto failed = std::make_shared<error_code>();
-  const auto host = hosts_.find_or_make(asked.patient_id());
+  const auto host = hosts_.find_or_make(care::record_key(asked.patient_id()));
   host->note(std::move(entries), {}, [written, failed](error_code why) {
     *failed = why;
     written->expires_at(asio::steady_timer::time_point::min());  // An event: what is past has happened.
@@ -151,7 +151,7 @@ asio::awaitable<internal::ControlAnswer> control_port::apply(importer& into, imp
   for (const auto& step : unit.steps) touched.insert(step.command.patient_id());
   std::vector<std::shared_ptr<void>> still;
   for (const auto& patient : touched) {
-    const auto host = hosts_.find(patient);
+    const auto host = hosts_.find(care::record_key(patient));
     if (!host) continue;
     still.push_back(co_await host->hold());
     into.forget_unless(patient, host->state().version);
@@ -163,7 +163,7 @@ asio::awaitable<internal::ControlAnswer> control_port::apply(importer& into, imp
     given.set_error(outcome.error().message());
     co_return given;
   }
-  for (const auto& patient : outcome->patients) hosts_.refresh(patient);
+  for (const auto& patient : outcome->patients) hosts_.refresh(care::record_key(patient));
   if (outcome->first_timer && hosts_.environment().timer_set) hosts_.environment().timer_set(*outcome->first_timer);
   *given.mutable_outcome() = to_control(*outcome);
   co_return given;

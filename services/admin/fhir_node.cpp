@@ -1,5 +1,7 @@
 #include "admin/fhir_node.hpp"
 
+#include <limits>
+
 #include <algorithm>
 
 namespace careteam::admin {
@@ -80,6 +82,16 @@ std::optional<bool> fhir_node::flag() const {
     return std::nullopt;
   }
   return *flag;
+}
+
+std::optional<std::int64_t> fhir_node::positive() const {
+  if (!present()) return std::nullopt;
+  const auto* number = value_->if_int64();
+  if (number == nullptr || *number < 1 || *number > std::numeric_limits<std::int32_t>::max()) {
+    fail("must be a whole number from 1");
+    return std::nullopt;
+  }
+  return *number;
 }
 
 std::optional<fhir_interval> fhir_node::time() const {

@@ -48,6 +48,8 @@ class fhir_node {
   [[nodiscard]] std::string text() const;
   /// This boolean; fails unless it is one.
   [[nodiscard]] std::optional<bool> flag() const;
+  /// This whole number; fails unless it is one from 1 to 2,147,483,647 (positiveInt).
+  [[nodiscard]] std::optional<std::int64_t> positive() const;
   /// This date; fails unless it is one.
   [[nodiscard]] std::optional<fhir_interval> time() const;
 

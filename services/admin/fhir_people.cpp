@@ -141,6 +141,11 @@ void unit_mapping::fill_from_resource(mapped_person& person) {
   const auto active = body["active"].flag();
   person.inactive = active.has_value() && !*active;
   if (person.inactive) note(person.resource->type + ".active=false");
+  for (const auto& contact : contacts_of(body["telecom"])) {
+    auto& point = *person.enroll.add_contacts();
+    point.set_system(contact.system);
+    point.set_value(contact.value);
+  }
   if (person.kind == v1::PERSON_KIND_STAFF) {
     auto reach = reach_of(body["telecom"]);
     if (reach.size() > max_enroll_text_bytes) {
@@ -153,9 +158,10 @@ void unit_mapping::fill_from_resource(mapped_person& person) {
     const auto deceased_at = body["deceasedDateTime"].time();
     if (deceased_at || body["deceasedBoolean"].flag().value_or(false)) note("Patient.deceased");
     count_unused(body, "Patient",
-                 {"resourceType", "id", "contained", "identifier", "name", "active", "deceasedBoolean", "deceasedDateTime"}, tally_);
+                 {"resourceType", "id", "contained", "identifier", "name", "active", "telecom", "deceasedBoolean", "deceasedDateTime"},
+                 tally_);
   } else {
-    count_unused(body, "RelatedPerson", {"resourceType", "id", "contained", "identifier", "name", "active", "patient"}, tally_);
+    count_unused(body, "RelatedPerson", {"resourceType", "id", "contained", "identifier", "name", "active", "telecom", "patient"}, tally_);
   }
 }
 

@@ -155,6 +155,27 @@ std::string reach_of(const fhir_node& telecoms) {
   return phone.empty() ? email : phone;
 }
 
+std::vector<care::contact_point> contacts_of(const fhir_node& telecoms) {
+  std::vector<std::pair<std::int64_t, care::contact_point>> ranked;
+  for (const auto& telecom : telecoms.items()) {
+    const auto rank = telecom["rank"].positive();
+    if (!rank || telecom["use"].text() == "old") continue;
+    const auto system = telecom["system"].text();
+    care::contact_point contact{care::contact_system(system == "other" ? "push" : system), telecom["value"].text()};
+    // People write (03) 5555-6473.
+    if (contact.system != v1::CONTACT_SYSTEM_EMAIL)
+      std::erase_if(contact.value, [](char c) { return c == ' ' || c == '(' || c == ')' || c == '-'; });
+    if (!care::fault_of_contact(contact)) ranked.emplace_back(*rank, std::move(contact));
+  }
+  std::ranges::stable_sort(ranked, {}, &decltype(ranked)::value_type::first);
+  std::vector<care::contact_point> contacts;
+  for (auto& [rank, contact] : ranked) {
+    if (contacts.size() == care::max_contacts) break;
+    contacts.push_back(std::move(contact));
+  }
+  return contacts;
+}
+
 std::string hours_of(const fhir_node& available_times) {
   std::string hours;
   for (const auto& slot : available_times.items()) {

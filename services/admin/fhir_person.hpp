@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/fhir_resources.hpp"
+#include "care/organization.hpp"
 #include "careteam/v1/model.pb.h"
 
 namespace careteam::admin {
@@ -33,6 +35,10 @@ namespace careteam::admin {
 
 /// The first current phone number, or else the first e-mail address. Empty if there is none.
 [[nodiscard]] std::string reach_of(const fhir_node& telecoms);
+
+/// How the person is called outside: the telecoms that have a rank, in its order. One without a rank is for the roster only: nobody is
+/// called by the way. What no channel takes (a fax, a number with letters) is left out.
+[[nodiscard]] std::vector<care::contact_point> contacts_of(const fhir_node& telecoms);
 
 /// PractitionerRole.availableTime in words: "mon tue wed 09:00-16:30; thu all day". Empty if there is none.
 [[nodiscard]] std::string hours_of(const fhir_node& available_times);

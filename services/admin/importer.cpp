@@ -26,6 +26,14 @@ void keep_unknown(v1::EnrollPerson& asked, const care::account* account) {
   if (!account) return;
   if (asked.reach().empty()) asked.set_reach(account->reach);
   if (asked.hours().empty()) asked.set_hours(account->hours);
+  if (asked.quiet_hours().empty()) asked.set_quiet_hours(account->quiet_hours);
+  if (asked.contacts().empty()) {
+    for (const auto& contact : account->contacts) {
+      auto& point = *asked.add_contacts();
+      point.set_system(contact.system);
+      point.set_value(contact.value);
+    }
+  }
   if (asked.roles_size() == 0 && account->administrator) asked.add_roles(v1::ROLE_ADMINISTRATOR);
 }
 
@@ -41,7 +49,7 @@ struct importer::draft {
 
 boost::asio::awaitable<store::result<importer::working_record*>> importer::record(std::string patient_id) {
   if (const auto at = records_.find(patient_id); at != records_.end()) co_return &at->second;
-  auto loaded = co_await coordination::load_record(store_, patient_id);
+  auto loaded = co_await coordination::load_record(store_, care::record_key(patient_id));
   if (!loaded) co_return loaded.error();
   auto& slot = records_[patient_id];
   slot.state = std::move(loaded->state);
@@ -77,7 +85,7 @@ boost::asio::awaitable<store::result<care::place>> importer::find_task(std::stri
 
 boost::asio::awaitable<store::result<void>> importer::page_in(care::record_state& state, care::place at) {
   if (at.seq > state.stream(at.stream).head) co_return store::result<void>{};
-  auto stored = co_await store_.read_about(care::record_key(state.patient_id), static_cast<store::stream_kind>(at.stream), at.seq);
+  auto stored = co_await store_.read_about(care::key_of(state), static_cast<store::stream_kind>(at.stream), at.seq);
   if (!stored) co_return stored.error();
   std::vector<v1::Entry> entries(stored->size());
   for (std::size_t i = 0; i < entries.size(); ++i) {

@@ -72,6 +72,10 @@ std::string rule_name(v1::TaskRule rule) {
       return "nobody responded";
     case v1::TASK_RULE_REOPENED:
       return "it was reopened";
+    case v1::TASK_RULE_UNACKNOWLEDGED:
+      return "nobody acknowledged it";
+    case v1::TASK_RULE_UNDELIVERED:
+      return "somebody could not be called about it";
     default:
       return "it follows";
   }
@@ -141,6 +145,8 @@ class narrator {
         return "cancelled by " + who + quoted(entry.task_cancelled().reason());
       case v1::Entry::kTaskCancelAcknowledged:
         return who + " has stopped";
+      case v1::Entry::kCallUndelivered:
+        return entry.call_undelivered().person_id() + " could not be called over any channel";
       case v1::Entry::kTaskMarkedInError:
         return std::string(entry.task_marked_in_error().proposed() ? "said to be an error by " : "entered in error, says ") + who +
                quoted(entry.task_marked_in_error().reason());
@@ -152,8 +158,12 @@ class narrator {
   std::string requested(const v1::Entry& entry) const {
     const auto& asked = entry.task_requested();
     std::string result = "asked for by " + author_of(entry) + ": " + details(asked);
+    const auto rule = asked.origin().rule();
+    const std::string what = rule == v1::TASK_RULE_UNACKNOWLEDGED ? "message" : "task";
     if (asked.origin().seq() != 0) {
-      result += "; follows task " + std::to_string(asked.origin().seq()) + " of this stream, because " + rule_name(asked.origin().rule());
+      result += "; follows " + what + " " + std::to_string(asked.origin().seq()) + " of this stream, because " + rule_name(rule);
+    } else if (rule == v1::TASK_RULE_UNACKNOWLEDGED) {
+      result += "; follows a message of another stream, because " + rule_name(rule);
     }
     return result;
   }

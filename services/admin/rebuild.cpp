@@ -79,10 +79,9 @@ boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store&
 
 boost::asio::awaitable<store::result<void>> compare(store::record_store& of, store::record_key key, rebuild_report& report,
                                                     balances& expected) {
-  const std::string patient = care::patient_of_key(key).value_or(std::string());
-  auto folded = co_await coordination::load_record(of, patient, coordination::snapshot_use::ignore);
+  auto folded = co_await coordination::load_record(of, key, coordination::snapshot_use::ignore);
   if (!folded) co_return folded.error();
-  auto started = co_await coordination::load_record(of, patient);
+  auto started = co_await coordination::load_record(of, key);
   if (!started) co_return started.error();
   ++report.records;
   report.entries += folded->state.version;

@@ -18,6 +18,9 @@ inline constexpr int exit_usage = 2;
 /// `careteam serve`: gateway on the embedded store until SIGTERM.
 int serve(const std::filesystem::path& config_file);
 
+/// `careteam notifier`: the notifier in a process of its own. With the embedded store there is none: says so, and ends with 1.
+int notifier_alone(const std::filesystem::path& config_file);
+
 struct token_request {
   std::filesystem::path new_key, key, jwks, subjects_file;
   std::string kid, issuer, audience, subject;
@@ -30,7 +33,8 @@ int token(const token_request& asked);
 int import_files(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& files);
 
 struct enroll_request {
-  std::string person, name, kind, reach, hours, suspend, reinstate;
+  std::string person, name, kind, reach, hours, quiet_hours, suspend, reinstate;
+  std::vector<std::string> contacts;  ///< "sms +15550100", in the order in which they are tried.
   bool administrator = false;
 };
 /// `careteam enroll`: an account by hand.

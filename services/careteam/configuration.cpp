@@ -7,6 +7,7 @@
 
 #include "admin/control_wire.hpp"
 #include "careteam/commands.hpp"
+#include "careteam/notifying.hpp"
 #include "careteam/task_settings.hpp"
 #include "gateway/tls.hpp"
 #include "identity/key_store.hpp"
@@ -35,6 +36,15 @@ void check_secret(std::string_view setting, const std::filesystem::path& file, f
     found.add(setting, file.string() + " cannot be read by this user");
   } else if ((now.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     found.add(setting, file.string() + " can be read or written by others: chmod 600");
+  }
+}
+
+void check_signing_secret(std::string_view setting, const std::filesystem::path& file, findings& found) {
+  check_secret(setting, file, found);
+  try {
+    (void)read_signing_secret(file, setting);
+  } catch (const std::runtime_error& failed) {
+    found.add(setting, failed.what());
   }
 }
 
@@ -92,6 +102,10 @@ int check_config(const std::filesystem::path& config_file) {
     found.add("store.path", "the folder " + folder.string() + " cannot be written by this user");
   check_control_socket(*settings, found);
   if (const auto calendar = read_calendar(*settings); !calendar) found.add(calendar.error().setting, calendar.error().why);
+  check_secret("notifier.smtp_password_file", settings->notifier.smtp_password_file, found);
+  check_signing_secret("notifier.webhook_secret_file", settings->notifier.webhook_secret_file, found);
+  check_signing_secret("notifier.callback_secret_file", settings->notifier.callback_secret_file, found);
+  if (const auto calling = read_calling(*settings); !calling) found.add(calling.error().setting, calling.error().why);
   // What may be meant: told, and no reason to fail.
   for (const auto& doubt : runtime::doubtful_settings(*settings)) std::cerr << "careteam config: note: " << doubt << '\n';
   check_descriptors(*settings);

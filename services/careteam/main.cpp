@@ -33,6 +33,12 @@ int main(int argc, char** argv) {
   auto* serving = app.add_subcommand("serve", "Run the server until SIGTERM or SIGINT; drains in at most 10 s");
   with_config(serving);
 
+  auto* notifying =
+      app.add_subcommand("notifier",
+                         "Call people outside, in a process of its own; needs PostgreSQL: with SQLite one process has the store, "
+                         "and `serve` does this");
+  with_config(notifying);
+
   auto* importing =
       app.add_subcommand("import", "Import FHIR R4 JSON Bundles, resources and NDJSON; idempotent, all-or-nothing per bundle or line");
   with_config(importing);
@@ -49,6 +55,10 @@ int main(int argc, char** argv) {
   enrolling->add_flag("--administrator", person.administrator, "May manage people and teams; reads no patient's stream");
   enrolling->add_option("--reach", person.reach, "How to reach the person, for the roster");
   enrolling->add_option("--hours", person.hours, "When, for the roster");
+  enrolling->add_option("--contact", person.contacts,
+                        "How to call the person outside, once or several times in the order to try: \"sms +15550100\", also email, phone, "
+                        "pager, push");
+  enrolling->add_option("--quiet-hours", person.quiet_hours, "When the person is not called, but for what must ring: 22:00-07:00");
   auto* suspend = enrolling->add_option("--suspend", person.suspend, "Suspend the account, with this reason")->excludes(name);
   enrolling->add_option("--reinstate", person.reinstate, "End the suspension, with this reason")->excludes(name)->excludes(suspend);
 
@@ -153,6 +163,7 @@ int main(int argc, char** argv) {
   }
   try {
     if (*serving) return serve(config_file);
+    if (*notifying) return notifier_alone(config_file);
     if (*importing) return import_files(config_file, files);
     if (*enrolling) return enroll(config_file, person);
     if (*tokens) return token(wanted);

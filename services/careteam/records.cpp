@@ -162,6 +162,19 @@ asio::awaitable<void> apply_one(admin::unit_sink& into, admin::import_step step,
   }
 }
 
+bool add_contacts(v1::EnrollPerson& to, const std::vector<std::string>& contacts) {
+  for (const auto& text : contacts) {
+    const auto contact = care::parse_contact(text);
+    if (!contact) {
+      std::cerr << "careteam enroll: --contact takes a system (email, sms, phone, pager, push), a space and an address or a number\n";
+      return false;
+    }
+    to.add_contacts()->set_system(contact->system);
+    to.mutable_contacts()->rbegin()->set_value(contact->value);
+  }
+  return true;
+}
+
 asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& asked, int& code) {
   admin::import_step step;
   step.source = asked.person;
@@ -185,6 +198,8 @@ asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& 
                                               : v1::PERSON_KIND_UNSPECIFIED);
     person.set_reach(asked.reach);
     person.set_hours(asked.hours);
+    person.set_quiet_hours(asked.quiet_hours);
+    if (!add_contacts(person, asked.contacts)) co_return;
     if (asked.administrator) person.add_roles(v1::ROLE_ADMINISTRATOR);
   }
   co_await apply_one(into, std::move(step), "careteam enroll", code);

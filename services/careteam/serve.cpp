@@ -14,7 +14,9 @@
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
+#include "careteam/notifying.hpp"
 #include "careteam/task_settings.hpp"
+#include "coordination/duties.hpp"
 #include "coordination/obligation_gauges.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
@@ -108,6 +110,10 @@ class redis_log {
 
   std::map<std::string, line, std::less<>> said_;  ///< The texts are the reasons that there are: a few dozen.
 };
+
+bool has_redis(const runtime::config& settings) {
+  return !std::holds_alternative<std::monostate>(settings.redis.endpoint);
+}
 
 redis::client_options redis_options(const runtime::config& settings, std::string name, redis::log_sink log) {
   redis::client_options options;
@@ -210,12 +216,15 @@ class server {
             [this](store::stored_timer timer, coordination::timer_done done) { hosts_.fire(std::move(timer), std::move(done)); },
             coordination::timer_metrics::in(metrics_))),
         obligations_(std::make_shared<coordination::obligation_gauges>(loop.get_executor(), *store_, clock_, metrics_)),
+        notifying_(loop.get_executor(), settings, *store_, clock_, hosts_, metrics_,
+                   has_redis(settings) ? std::optional(redis_options(settings, "careteam-deliveries", {})) : std::nullopt),
         hub_(hosts_, tokens_, settings, gateway::gateway_metrics::in(metrics_)),
         clients_(loop, settings.server.listen,
                  [this](gateway::loop_socket socket) {
                    return gateway::serve_connection(std::move(socket), certificate_ ? &*certificate_ : nullptr, hub_);
                  }),
-        page_{metrics_, [this] { return ready(); }, [this] { return details(); }},
+        page_{metrics_, [this] { return ready(); }, [this] { return details(); },
+              [this](gateway::callback_request request) { return notifying_.callback(std::move(request)); }},
         admin_(loop, settings.server.admin_listen,
                [this](gateway::loop_socket socket) { return gateway::serve_admin(std::move(socket), page_); }),
         key_watch_(loop.get_executor(),
@@ -227,11 +236,13 @@ class server {
         disk_watch_(loop.get_executor(), settings),
         control_(admin::control_path(settings.server.control_socket, settings.store.path), hosts_,
                  [this](const std::string& person) { return list_sessions(person); }) {
-    people_.set_organization(hosts_.find_or_make({}));
+    people_.set_organization(hosts_.find_or_make(care::record_key({})));
     hosts_.set_listener(&hub_);
     hosts_.environment().tasks = &tasks_;
+    hosts_.environment().all_duties = &duties_.emplace(people_.accounts(), settings.organization.safety_person);
+    tasks_.duties = &duties_->directory();
     hosts_.environment().timer_set = [this](care::instant due) { timers_->set(due); };
-    if (!std::holds_alternative<std::monostate>(settings.redis.endpoint)) presence_.emplace(loop.get_executor(), settings, hub_);
+    if (has_redis(settings)) presence_.emplace(loop.get_executor(), settings, hub_);
     auto& certificate_failures =
         metrics_.add_counter("careteam_certificate_reload_failures_total", "Changes of the TLS certificate or key that could not be used.");
     if (certificate_) {
@@ -265,16 +276,7 @@ class server {
     // Nobody can log in before the organisation's people are known.
     people_.organization()->when_settled([this](boost::system::error_code failed) {
       if (failed) throw std::runtime_error("the organisation's record cannot be read: " + failed.message() + "; run careteam verify");
-      people_known_ = true;
-      timers_->start();
-      obligations_->start();
-      clients_.start();
-      log_info("serving", {{"address", settings_.server.listen.host},
-                           {"port", clients_.port()},
-                           {"tls", certificate_.has_value()},
-                           {"admin_port", admin_.port()},
-                           {"store", settings_.store.path.string()},
-                           {"epoch", store_->epoch()}});
+      asio::co_spawn(loop_, open(), rethrow);
     });
     admin_.start();
     control_.start();
@@ -284,16 +286,35 @@ class server {
     if (presence_) presence_->start();
   }
 
+  /// Who answers for which duty comes before anything is decided, timers among it.
+  asio::awaitable<void> open() {
+    const auto failed = co_await duties_->load(*store_, hosts_);
+    if (failed && failed != store::errc::corrupt) throw std::runtime_error("the duties cannot be read: " + failed.message());
+    people_known_ = true;
+    timers_->start();
+    notifying_.start();
+    obligations_->start();
+    clients_.start();
+    log_info("serving", {{"address", settings_.server.listen.host},
+                         {"port", clients_.port()},
+                         {"tls", certificate_.has_value()},
+                         {"admin_port", admin_.port()},
+                         {"store", settings_.store.path.string()},
+                         {"epoch", store_->epoch()}});
+  }
+
   asio::awaitable<void> stop() {
     const auto started = std::chrono::steady_clock::now();
     draining_ = true;
     clients_.stop();
     timers_->stop();
+    notifying_.stop();
     obligations_->stop();
     log_info("draining", {{"sessions", hub_.session_count()}});
     hub_.drain(std::chrono::seconds(5));
     asio::steady_timer pause(loop_);
-    while ((hub_.session_count() > 0 || timers_->running() || obligations_->running() || !hosts_.idle() || !hub_.cursors().idle()) &&
+    while ((hub_.session_count() > 0 || timers_->running() || notifying_.running() || obligations_->running() || !hosts_.idle() ||
+            !hub_.cursors().idle()) &&
            std::chrono::steady_clock::now() - started < settings_.server.drain) {
       pause.expires_after(drain_step);
       co_await pause.async_wait(asio::use_awaitable);
@@ -396,8 +417,10 @@ class server {
   std::unique_ptr<store::record_store> store_;
   coordination::people people_;
   coordination::record_hosts hosts_;
+  std::optional<coordination::duties> duties_;
   std::shared_ptr<coordination::timers> timers_;
   std::shared_ptr<coordination::obligation_gauges> obligations_;
+  notifying notifying_;
   gateway::hub hub_;
   gateway::listener clients_;
   gateway::admin_page page_;

@@ -26,6 +26,7 @@ boost::system::result<std::optional<care::business_calendar>, setting_fault> rea
 
 care::task_setting task_setting_of(const runtime::config& settings) {
   care::task_setting tasks;
+  tasks.safety_person = settings.organization.safety_person;
   if (const auto calendar = read_calendar(settings).value()) {
     tasks.policy.business = [days = *calendar](care::instant t, std::chrono::microseconds time) { return days.add(t, time); };
   }

@@ -26,7 +26,7 @@ std::vector<care::place> add_obligation_changes(store::record_append& to, const 
 }
 
 void entry_projection::begin(const store::record_key& record) {
-  state_ = care::record_state(care::patient_of_key(record).value_or(std::string()));
+  state_ = care::new_record(record).value_or(care::record_state());
 }
 
 bool entry_projection::take(const store::stored_entry& stored) {

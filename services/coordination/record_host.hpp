@@ -1,5 +1,5 @@
 // The host of one record: takes everything that is asked of it, decides it against the evolving state, appends what came out as one batch,
-// and only then answers and hands the entries on. The same for a patient's record and the organisation's.
+// and only then answers and hands the entries on. The same for a patient's record, a duty's and the organisation's.
 //
 // Runs on the event loop. One append is in flight per record, so there are no locks; when an append fails the state is read from the store
 // again.
@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <variant>
 
@@ -23,6 +24,7 @@
 
 namespace careteam::coordination {
 
+class duties;
 class record_host;
 class people;
 
@@ -54,6 +56,8 @@ class commit_listener {
   virtual void committed(record_host& host, const std::vector<shared_batch>& batches) = 0;
   /// Where something came to be owed, is owed otherwise, or no more. After `audience_changed`, where both are so.
   virtual void obligations_changed(record_host&, const std::vector<care::place>&) {}
+  /// These people answer for other duties than before.
+  virtual void answering_changed(const std::set<std::string>&) {}
   /// Who may read what may have changed: the roster, a period's boundary, or an account.
   virtual void audience_changed(record_host& host) = 0;
 };
@@ -89,6 +93,7 @@ struct host_environment {
   /// Told, after the commit, that timers were set, and when the first of them is due.
   std::function<void(care::instant)> timer_set = {};
   const care::task_setting* tasks = &care::usual_task_setting();  ///< The deadlines of tasks. Must outlive the hosts.
+  duties* all_duties = nullptr;  ///< Hears of every duty as it is on disk. Nullptr: nobody asks for duties.
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
 };
@@ -100,9 +105,9 @@ inline constexpr std::size_t remembered_answers = 512;         ///< Answers at h
 
 class record_host : public std::enable_shared_from_this<record_host> {
  public:
-  record_host(host_environment& environment, std::string patient_id);
+  /// `key`: of a record of any kind (care::new_record).
+  record_host(host_environment& environment, store::record_key key);
 
-  const std::string& patient_id() const { return patient_id_; }
   const store::record_key& key() const { return key_; }
 
   /// Takes a command; its answer comes later.
@@ -168,17 +173,19 @@ class record_host : public std::enable_shared_from_this<record_host> {
   boost::asio::awaitable<bool> commit(batch& work);
   boost::asio::awaitable<void> answer_refused(batch& work);
   boost::asio::awaitable<boost::system::error_code> page_in_at(care::place at);
+  boost::asio::awaitable<boost::system::error_code> read_owed(batch& work);
   void decide_all(batch& work);
   void decide_fired(batch& work);
   void forget_stale(batch& work, const store::stale_timers& stale);
   std::string confirmation_needed(const submission& what, care::instant now);
   void add_entries(batch& work, care::facts& entries);
+  void touch_people(batch& work);
   void finish(batch& work, const store::committed& done);
   void remember(const submission& what, care::place where);
   void arm_boundary();
+  void publish_duty();
 
   host_environment& environment_;
-  std::string patient_id_;
   store::record_key key_;
   care::record_state state_;
   std::array<durable_stream, care::stream_count> durable_;

@@ -1,4 +1,4 @@
-// The records at work in this process: found by patient, loaded when first asked for, unloaded when nobody looks at them.
+// The records at work in this process: found by key, loaded when first asked for, unloaded when nobody looks at them.
 #pragma once
 
 #include <memory>
@@ -15,12 +15,12 @@ class record_hosts {
  public:
   explicit record_hosts(host_environment environment) : environment_(std::move(environment)) {}
 
-  /// The record's host; makes one when there is none. An empty patient: the organisation.
-  std::shared_ptr<record_host> find_or_make(const std::string& patient_id);
+  /// The record's host; makes one when there is none. `key`: of a record of any kind (care::new_record).
+  std::shared_ptr<record_host> find_or_make(const store::record_key& key);
   /// The record's host when it is at work.
-  std::shared_ptr<record_host> find(const std::string& patient_id) const;
+  std::shared_ptr<record_host> find(const store::record_key& key) const;
   /// Another writer committed to the record: whoever looks at it here, or is on its team now, hears of it.
-  void refresh(const std::string& patient_id);
+  void refresh(const store::record_key& key);
   /// A timer is due: the record's host decides its command.
   void fire(store::stored_timer timer, timer_done done);
   void set_listener(commit_listener* listener) { environment_.listener = listener; }

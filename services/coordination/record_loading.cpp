@@ -15,19 +15,19 @@ bool parse_entry(const store::stored_entry& stored, v1::Entry& entry) {
 }
 
 bool follows(const care::record_state& state, const v1::Entry& entry) {
-  return v1::Stream_IsValid(entry.stream()) && entry.patient_id() == state.patient_id &&
-         entry.seq() == state.stream(entry.stream()).head + 1;
+  return v1::Stream_IsValid(entry.stream()) && care::names_record(entry, state) && entry.seq() == state.stream(entry.stream()).head + 1;
 }
 
-boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, std::string patient_id, snapshot_use use) {
-  const auto key = care::record_key(patient_id);
+boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, store::record_key key, snapshot_use use) {
+  auto empty = care::new_record(key);
+  if (!empty) co_return make_error_code(store::errc::corrupt);
   auto head = co_await from.head(key);
   if (!head) co_return head.error();
-  loaded_record loaded{care::record_state(patient_id), 0, std::move(head->streams)};
+  loaded_record loaded{std::move(*empty), 0, std::move(head->streams)};
   if (head->snapshot_damaged) runtime::log_warning("snapshot_damaged", {{"record", key}, {"text", "every entry is read instead"}});
   if (head->snapshot_version > 0 && use == snapshot_use::allow) {
     if (auto snapshot = care::from_snapshot(head->snapshot);
-        snapshot && snapshot->version == head->snapshot_version && snapshot->patient_id == patient_id) {
+        snapshot && snapshot->version == head->snapshot_version && care::key_of(*snapshot) == key) {
       loaded.state = std::move(*snapshot);
       loaded.snapshot_version = head->snapshot_version;
     } else {

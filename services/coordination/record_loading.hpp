@@ -18,8 +18,9 @@ struct loaded_record {
 /// Whether a snapshot may be used. `ignore` folds every entry: what `careteam rebuild` compares with.
 enum class snapshot_use { allow, ignore };
 
-/// Reads a record. A record that does not exist has version 0. errc::corrupt: an entry cannot be read or does not fit; the log names it.
-boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, std::string patient_id,
+/// Reads a record. A record that does not exist has version 0. errc::corrupt: an entry cannot be read or does not fit, or no record has
+/// such a key; the log names it.
+boost::asio::awaitable<store::result<loaded_record>> load_record(store::record_store& from, store::record_key key,
                                                                  snapshot_use use = snapshot_use::allow);
 
 /// Whether the entry is the record's next one of its stream.

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <iterator>
 
+#include "coordination/duties.hpp"
 #include "runtime/log.hpp"
 #include "runtime/uuid.hpp"
 
@@ -15,7 +16,7 @@ constexpr auto receipt_gathering = std::chrono::seconds(1);         // Receipts 
 
 /// Patients and caregivers hear of each other's receipts only; whoever has left may have been staff.
 bool only_for_staff(const coordination::record_host& host, std::string_view person, care::instant t) {
-  return care::is_staff(host.state().team, person, t) || !host.state().team.on_team(person, t);
+  return care::staff_there(host.state(), person, t) || !care::among_people_of(host.state(), person, t);
 }
 
 }  // namespace
@@ -64,8 +65,21 @@ void hub::obligations_changed(coordination::record_host& host, const std::vector
   for (attachment* one : at->second.attachments) one->owner->worklists_touched(*one, places);
 }
 
+void hub::answering_changed(const std::set<std::string>& people) {
+  for (const auto& person : people) {
+    const auto sessions = by_person_.find(person);
+    if (sessions == by_person_.end()) continue;
+    for (session* one : sessions->second) one->refresh_worklists();
+  }
+}
+
+std::vector<store::record_key> hub::duty_keys() {
+  const auto* duties = hosts_.environment().all_duties;
+  return duties ? duties->keys() : std::vector<store::record_key>();
+}
+
 void hub::audience_changed(coordination::record_host& host) {
-  if (host.patient_id().empty()) organization_changed();
+  if (host.state().is_organization()) organization_changed();
   const auto at = rooms_.find(&host);
   if (at != rooms_.end()) {
     list_people(host, at->second);
@@ -73,15 +87,20 @@ void hub::audience_changed(coordination::record_host& host) {
     for (attachment* one : attachments) one->owner->reconsider(*one);
   }
   // People who are connected and joined just now.
-  const auto t = instant();
-  std::set<std::string_view> joined;
-  for (const auto* m : host.state().team.at(t)) joined.insert(m->person_id);
-  for (const auto person : joined) {
-    const auto sessions = by_person_.find(std::string(person));
+  const auto people = care::people_of(host.state(), instant());
+  std::set<std::string> joined(people.begin(), people.end());
+  if (host.state().is_duty()) {
+    for (const auto& [person, sessions] : by_person_) {
+      const auto* account = directory().accounts().find(person);
+      if (account && account->administrator) joined.insert(person);
+    }
+  }
+  for (const auto& person : joined) {
+    const auto sessions = by_person_.find(person);
     if (sessions == by_person_.end()) continue;
     const auto connected = sessions->second;
     for (session* one : connected) {
-      if (!one->find_attachment(host.patient_id())) one->follow(host.shared_from_this());
+      if (!one->find_attachment(host.key())) one->follow(host.shared_from_this());
     }
   }
 }
@@ -120,23 +139,21 @@ std::vector<const session*> hub::sessions_of(const std::string& person) const {
 }
 
 void hub::cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) {
-  static constexpr std::string_view prefix = "patient/";
   for (std::size_t i = 0; i < cursors.size() && i < moves.size(); ++i) {
     const auto& cursor = cursors[i];
-    const std::string patient = cursor.record.starts_with(prefix) ? cursor.record.substr(prefix.size()) : std::string();
     const auto stream = static_cast<v1::Stream>(cursor.stream);
-    const auto host = hosts_.find(patient);
+    const auto host = hosts_.find(cursor.record);
     if (!host) continue;
     if (moves[i].read > 0 || moves[i].displayed > 0) {
       if (const auto sessions = by_person_.find(cursor.person); sessions != by_person_.end()) {
         for (session* one : sessions->second) {
-          attachment* at = one->find_attachment(patient);
+          attachment* at = one->find_attachment(cursor.record);
           if (!at || !at->stream(stream).readable) continue;
           at->positions[static_cast<std::size_t>(stream)] = person_position(cursor);
           if (!one->opened()) continue;  // Welcome is going to tell it, and comes first.
           const auto access = one->access(*at, stream);
           v1::CursorState state;
-          state.set_patient_id(patient);
+          care::name_record(state, host->state());
           state.set_stream(stream);
           state.set_displayed(cursor.displayed);
           state.set_read(cursor.read);
@@ -173,7 +190,7 @@ void hub::flush_receipts() {
       if (!std::exchange(receipt.changed, false)) continue;
       const auto& [stream, person] = whose;
       v1::Receipt told;
-      told.set_patient_id(host->patient_id());
+      care::name_record(told, host->state());
       told.set_stream(stream);
       told.set_person_id(person);
       told.set_received(receipt.received);
@@ -197,7 +214,7 @@ void hub::tell_receipts(session& one, const attachment& at) {
     if (person == one.person() || !at.stream(stream).readable) continue;
     if (!at.staff && only_for_staff(*at.host, person, t)) continue;
     v1::Receipt told;
-    told.set_patient_id(at.host->patient_id());
+    care::name_record(told, at.host->state());
     told.set_stream(stream);
     told.set_person_id(person);
     told.set_received(receipt.received);
@@ -231,7 +248,7 @@ void hub::presence_changed(const std::string& person, v1::PresenceState::State s
   const auto [first, last] = rooms_by_person_.equal_range(std::hash<std::string_view>()(person));
   for (auto at = first; at != last; ++at) {
     const coordination::record_host* host = at->second;
-    if (!host->state().team.on_team(person, t)) continue;
+    if (!care::among_people_of(host->state(), person, t)) continue;
     for (attachment* one : rooms_.at(host).attachments) {
       if (one->staff && one->owner->opened() && one->owner->person() != person) heard.insert(one->owner);
     }
@@ -250,11 +267,12 @@ void hub::presence_reset() {
 void hub::tell_presence(session& one, const attachment& at) {
   if (!at.staff) return;  // Patients never see staff's online state (F9).
   std::set<std::string_view> told;
-  for (const auto* m : at.host->state().team.at(instant())) {
-    if (m->person_id == one.person() || !told.insert(m->person_id).second) continue;
+  const auto people = care::people_of(at.host->state(), instant());
+  for (const auto& person : people) {
+    if (person == one.person() || !told.insert(person).second) continue;
     v1::PresenceState state;
-    state.set_person_id(m->person_id);
-    state.set_state(presence_.state(m->person_id));
+    state.set_person_id(person);
+    state.set_state(presence_.state(person));
     one.send(v1::ServerFrame::kPresenceFieldNumber, state);
   }
 }
@@ -296,9 +314,10 @@ void hub::part(attachment& at) {
 
 void hub::list_people(const coordination::record_host& host, record_room& room) {
   unlist_people(host, room);
-  std::set<std::string_view> people;  // Once each; also those whose time is over or yet to come.
+  std::set<std::string> people;  // Once each; also those whose time is over or yet to come.
+  for (auto& person : care::people_of(host.state(), instant())) people.insert(std::move(person));
   for (const auto& m : host.state().team.members) people.insert(m.person_id);
-  for (const auto person : people) {
+  for (const std::string_view person : people) {
     room.people.push_back(std::hash<std::string_view>()(person));
     rooms_by_person_.emplace(room.people.back(), &host);
   }

@@ -52,6 +52,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   void committed(coordination::record_host& host, const std::vector<coordination::shared_batch>& batches) override;
   void audience_changed(coordination::record_host& host) override;
   void obligations_changed(coordination::record_host& host, const std::vector<care::place>& places) override;
+  void answering_changed(const std::set<std::string>& people) override;
   // From the cursor desk.
   void cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) override;
   // From presence.
@@ -81,6 +82,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   coordination::record_hosts& hosts() { return hosts_; }
   coordination::people& directory() { return hosts_.environment().directory; }
   /// The organisation around tasks: the same by which the records decide.
+  /// The keys of all duties: administrators read the rosters of each.
+  std::vector<store::record_key> duty_keys();
   const care::task_setting& task_setting() { return *hosts_.environment().tasks; }
   coordination::cursor_desk& cursors() { return cursor_desk_; }
   /// What devices missed, read once for all that missed the same.

@@ -43,10 +43,15 @@ inline constexpr std::chrono::milliseconds rest_of_a_flood{50};
 inline constexpr int max_fetches = 4;  ///< FetchEntries of one session at a time.
 inline constexpr std::uint64_t max_fetch_entries = 1'001;
 
+/// In the order in which they are told.
+inline constexpr std::array all_streams{v1::STREAM_SHARED, v1::STREAM_CLINICAL,     v1::STREAM_SUPPORT,
+                                        v1::STREAM_AUDIT,  v1::STREAM_ORGANIZATION, v1::STREAM_DUTY};
+
 /// A stream that a session follows.
 struct subscription {
   bool readable = false;
   bool live = false;            ///< Everything up to next - 1 was handed over, and new entries are handed over at once.
+  std::uint64_t first = 1;      ///< What came before is not this person's (B8).
   std::uint64_t next = 1;       ///< The next seq that this device is owed.
   std::uint64_t told_head = 0;  ///< The head that Welcome or `gained` named: CaughtUp is due there.
   bool caught_up_told = false;
@@ -126,7 +131,7 @@ class session : public std::enable_shared_from_this<session> {
   /// Adds a field of ServerFrame.
   void send(int field, const google::protobuf::Message& value);
   std::vector<std::unique_ptr<attachment>>& attachments() { return attachments_; }
-  attachment* find_attachment(std::string_view patient_id);
+  attachment* find_attachment(std::string_view key);
   /// A stream as this session may see it now.
   v1::StreamAccess access(const attachment& at, v1::Stream stream) const;
 
@@ -144,10 +149,12 @@ class session : public std::enable_shared_from_this<session> {
   void attach(std::shared_ptr<coordination::record_host> host);
   void attached(const std::shared_ptr<coordination::record_host>& host, boost::system::error_code failed);
   attachment* make_attachment(const std::shared_ptr<coordination::record_host>& host, const person_positions& positions);
+  /// The first entry of a stream that this person may read now.
+  std::uint64_t first_of(const attachment& at, v1::Stream stream) const;
   void gain(attachment& at, const std::vector<v1::Stream>& streams);
   void read_when_audited(attachment& at, const std::vector<v1::Stream>& streams, care::facts ended);
   void release(attachment& at);
-  void forget(std::string_view patient_id);
+  void forget(std::string_view key);
   void tell_damage();
   void opened_one(boost::system::error_code failed);
   void welcome();
@@ -157,7 +164,7 @@ class session : public std::enable_shared_from_this<session> {
 
   void on_command(v1::Command command);
   void answer(const coordination::submission& what, coordination::command_answer answer);
-  void send_roster(const std::string& command_id, const std::string& patient_id, std::uint64_t since);
+  void send_roster(const std::string& command_id, const store::record_key& record, std::uint64_t since);
   void on_cursor(const v1::CursorUpdate& cursor);
   void on_fetch(const v1::FetchEntries& fetch);
   boost::asio::awaitable<void> fetch(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host,
@@ -165,7 +172,7 @@ class session : public std::enable_shared_from_this<session> {
   void on_watch(v1::WatchWorklist asked);
   void reconsider_worklists(const attachment& at);
   void stop_worklists();
-  void audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code);
+  void audit_refusal(const store::record_key& record, std::string action, v1::Stream stream, care::code code);
 
   void start_catch_up();
   boost::asio::awaitable<void> catch_up(std::shared_ptr<session> self);
@@ -186,7 +193,7 @@ class session : public std::enable_shared_from_this<session> {
   std::vector<std::unique_ptr<attachment>> attachments_;
   /// What is only needed until Welcome.
   struct opening_state {
-    std::map<std::pair<std::string, v1::Stream>, std::uint64_t> resume;
+    std::map<std::pair<store::record_key, v1::Stream>, std::uint64_t> resume;
     bool epoch_matches = true;
     person_positions positions;
     std::vector<std::shared_ptr<coordination::record_host>> joined_meanwhile;
@@ -208,7 +215,7 @@ class session : public std::enable_shared_from_this<session> {
     std::uint32_t unwritten = 0;
     v1::Stream stream = v1::STREAM_UNSPECIFIED;
   };
-  std::map<std::tuple<std::string, std::string, int>, refused_access> refusals_;
+  std::map<std::tuple<store::record_key, std::string, int>, refused_access> refusals_;
 };
 
 }  // namespace careteam::gateway

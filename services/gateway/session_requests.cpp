@@ -43,13 +43,9 @@ void session::on_command(v1::Command command) {
     return;
   }
   if (limited_ > 0) --limited_;
-  const bool organization = care::on_organization(command.action_case());
-  if (!organization && !care::is_fhir_id(command.patient_id())) {
-    refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be a FHIR id: 1 to 64 of A-Z a-z 0-9 - ."));
-    return;
-  }
-  if (organization && !command.patient_id().empty()) {
-    refuse(command.command_id(), care::refuse(care::code::invalid_argument, "patientId", "must be empty for this command"));
+  const auto record = care::record_for(command);
+  if (!record) {
+    refuse(command.command_id(), record.error());
     return;
   }
   coordination::submission what;
@@ -60,8 +56,7 @@ void session::on_command(v1::Command command) {
   what.answer = [weak = weak_from_this()](const coordination::submission& asked, coordination::command_answer given) {
     if (const auto self = weak.lock()) self->answer(asked, std::move(given));
   };
-  const auto host = hub_.hosts().find_or_make(what.command.patient_id());
-  host->submit(std::move(what));
+  hub_.hosts().find_or_make(*record)->submit(std::move(what));
 }
 
 void session::answer(const coordination::submission& what, coordination::command_answer given) {
@@ -70,7 +65,7 @@ void session::answer(const coordination::submission& what, coordination::command
     const auto code = given.result.error().code;
     if (code == care::code::permission_denied || code == care::code::not_found || code == care::code::unauthenticated) {
       const auto stream = command.has_post_message() ? command.post_message().stream() : v1::STREAM_UNSPECIFIED;
-      audit_refusal(command.patient_id(), std::string(care::action_name(command.action_case())), stream, code);
+      audit_refusal(care::record_named_by(command), std::string(care::action_name(command.action_case())), stream, code);
     }
     refuse(command.command_id(), given.result.error());
     return;
@@ -78,18 +73,19 @@ void session::answer(const coordination::submission& what, coordination::command
   v1::Committed committed;
   committed.set_command_id(command.command_id());
   committed.set_patient_id(command.patient_id());
+  committed.set_duty_id(command.duty_id());
   committed.set_stream(given.result->stream);
   committed.set_seq(given.result->seq);
   send(v1::ServerFrame::kCommittedFieldNumber, committed);
   if (command.has_view_roster()) {
     std::uint64_t since = std::numeric_limits<std::uint64_t>::max();
     if (!given.entries.empty()) since = given.entries.front().roster_viewed().since_version();
-    send_roster(command.command_id(), command.patient_id(), since);
+    send_roster(command.command_id(), care::record_named_by(command), since);
   }
 }
 
-void session::send_roster(const std::string& command_id, const std::string& patient_id, std::uint64_t since) {
-  const auto host = hub_.hosts().find_or_make(patient_id);
+void session::send_roster(const std::string& command_id, const store::record_key& record, std::uint64_t since) {
+  const auto host = hub_.hosts().find_or_make(record);
   host->when_settled([weak = weak_from_this(), host, command_id, since](boost::system::error_code failed) {
     const auto self = weak.lock();
     if (!self || failed) return;
@@ -99,8 +95,12 @@ void session::send_roster(const std::string& command_id, const std::string& pati
   });
 }
 
+std::uint64_t session::first_of(const attachment& at, v1::Stream stream) const {
+  return care::readable_from(at.host->state().team, person_, stream, hub_.instant()).value_or(1);
+}
+
 void session::on_cursor(const v1::CursorUpdate& cursor) {
-  attachment* at = phase_ == phase::open ? find_attachment(cursor.patient_id()) : nullptr;
+  attachment* at = phase_ == phase::open ? find_attachment(care::record_named_by(cursor)) : nullptr;
   if (!at || !at->stream(cursor.stream()).readable) {
     refuse({}, care::no_such_stream("cursor.stream"));
     return;
@@ -125,10 +125,10 @@ void session::on_fetch(const v1::FetchEntries& asked) {
     refuse({}, care::refuse(care::code::invalid_argument, "fetch.requestId", "is longer than 64 bytes"));
     return;
   }
-  attachment* at = phase_ == phase::open ? find_attachment(asked.patient_id()) : nullptr;
+  attachment* at = phase_ == phase::open ? find_attachment(care::record_named_by(asked)) : nullptr;
   if (!at || !at->stream(asked.stream()).readable) {
-    if (asked.patient_id().empty() || care::is_fhir_id(asked.patient_id()))
-      audit_refusal(asked.patient_id(), "fetch", asked.stream(), care::code::not_found);
+    const auto record = care::record_named_by(asked);
+    if (care::is_record_key(record)) audit_refusal(record, "fetch", asked.stream(), care::code::not_found);
     refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
     return;
   }
@@ -140,6 +140,11 @@ void session::on_fetch(const v1::FetchEntries& asked) {
   }
   if (asked.from_seq() == 0 || asked.to_seq() < asked.from_seq() || asked.to_seq() - asked.from_seq() >= max_fetch_entries) {
     refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "fetch.toSeq", "must be fromSeq to fromSeq + 1000, from 1"));
+    return;
+  }
+  if (asked.from_seq() < at->stream(asked.stream()).first) {
+    audit_refusal(at->host->key(), "fetch", asked.stream(), care::code::not_found);
+    refuse(asked.request_id(), care::refuse(care::code::not_found, "fetch.fromSeq", "no such entry"));
     return;
   }
   if (asked.from_seq() > at->host->durable(asked.stream()).head) {
@@ -177,9 +182,9 @@ boost::asio::awaitable<void> session::fetch([[maybe_unused]] std::shared_ptr<ses
   auto page = co_await hub_.store().read_stream(host->key(), static_cast<store::stream_kind>(asked.stream()), asked.from_seq(), last,
                                                 catch_up_page_bytes);
   --fetches_;
-  attachment* at = find_attachment(host->patient_id());
+  attachment* at = find_attachment(host->key());
   if (phase_ != phase::open) co_return;
-  if (!at || !at->stream(asked.stream()).readable) {
+  if (!at || !at->stream(asked.stream()).readable || asked.from_seq() < at->stream(asked.stream()).first) {
     refuse(asked.request_id(), care::no_such_stream("fetch.stream"));
     co_return;
   }
@@ -262,9 +267,9 @@ void session::stop_worklists() {
 
 // --- audit of refusals ---
 
-void session::audit_refusal(const std::string& patient_id, std::string action, v1::Stream stream, care::code code) {
+void session::audit_refusal(const store::record_key& record, std::string action, v1::Stream stream, care::code code) {
   static constexpr std::size_t max_kinds = 256;
-  const auto key = std::make_tuple(patient_id, std::move(action), static_cast<int>(code));
+  const auto key = std::make_tuple(record, std::move(action), static_cast<int>(code));
   if (refusals_.size() >= max_kinds && !refusals_.contains(key)) return;
   const bool first = !refusals_.contains(key);
   auto& kept = refusals_[key];
@@ -276,8 +281,8 @@ void session::audit_refusal(const std::string& patient_id, std::string action, v
 void session::write_refusals() {
   for (auto& [key, kept] : refusals_) {
     if (kept.unwritten == 0) continue;
-    const auto& [patient, action, code] = key;
-    const auto host = hub_.hosts().find_or_make(patient);  // At most max_kinds for a session. What does not exist keeps no note.
+    const auto& [record, action, code] = key;
+    const auto host = hub_.hosts().find_or_make(record);  // At most max_kinds for a session. What does not exist keeps no note.
     care::facts entries;
     auto& refused = *care::add_fact(entries, v1::STREAM_AUDIT).mutable_access_refused();
     refused.set_session_id(id_);

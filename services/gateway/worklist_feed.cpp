@@ -85,7 +85,9 @@ boost::asio::awaitable<bool> worklist_feed::read_once([[maybe_unused]] std::shar
     // Where this person answers for whatever nobody else can, the index does not say so.
     auto attended = std::make_shared<candidates>();
     for (const auto& at : whose->attachments()) {
-      if (care::answers_for_the_rest(at->host->state(), whose->person(), hub_.task_setting())) attended->places[at->host->patient_id()];
+      if (at->host->state().patient_id.empty()) continue;
+      if (care::answers_for_the_rest(at->host->state(), whose->person(), hub_.task_setting()))
+        attended->places[at->host->state().patient_id];
     }
     if (asked_.what() == v1::WatchWorklist::WHAT_OWED && !attended->places.empty()) (void)co_await judge(attended, found);
   }
@@ -125,21 +127,21 @@ boost::asio::awaitable<std::size_t> worklist_feed::judge(std::shared_ptr<candida
   std::vector<std::shared_ptr<coordination::record_host>> hosts;
   if (const auto whose = owner_.lock()) {
     for (const auto& at : whose->attachments()) {
-      if (asked->places.contains(at->host->patient_id())) hosts.push_back(at->host);
+      if (asked->places.contains(at->host->state().patient_id)) hosts.push_back(at->host);
     }
   }
   asked->left = hosts.size();
   for (const auto& host : hosts) {
     host->when_settled([self = shared_from_this(), asked, into, host, done](boost::system::error_code failed) {
       const auto whose = self->owner_.lock();
-      const attachment* at = whose && !failed ? whose->find_attachment(host->patient_id()) : nullptr;
+      const attachment* at = whose && !failed ? whose->find_attachment(host->key()) : nullptr;
       if (at) {
-        const auto& named = asked->places[host->patient_id()];
+        const auto& named = asked->places[host->state().patient_id];
         const auto places = named.empty() ? care::open_obligations(host->state()) : std::vector(named.begin(), named.end());
         asked->judged += places.size();
         for (const auto where : places) {
           const auto item = self->evaluate(*whose, *at, where);
-          if (item) asked->accepted += into->items.insert_or_assign({host->patient_id(), where}, *item).second ? 1 : 0;
+          if (item) asked->accepted += into->items.insert_or_assign({host->state().patient_id, where}, *item).second ? 1 : 0;
         }
       }
       if (--asked->left == 0) done->cancel();
@@ -165,7 +167,7 @@ void worklist_feed::tell_all(verdicts& found) {
   meanwhile_.clear();
   // A right may have ended since an item was found.
   std::map<std::string, const attachment*> followed;
-  for (const auto& at : whose->attachments()) followed.emplace(at->host->patient_id(), at.get());
+  for (const auto& at : whose->attachments()) followed.emplace(at->host->state().patient_id, at.get());
   std::erase_if(found.items, [&](const auto& one) {
     const auto at = followed.find(one.first.first);
     return at == followed.end() || !at->second->stream(one.first.second.stream).readable;
@@ -198,7 +200,7 @@ void worklist_feed::tell_all(verdicts& found) {
 void worklist_feed::touched(const attachment& at, const std::vector<care::place>& places) {
   const auto whose = owner_.lock();
   if (stopped_ || !whose) return;
-  for (const auto where : places) take(at.host->patient_id(), where, evaluate(*whose, at, where));
+  for (const auto where : places) take(at.host->state().patient_id, where, evaluate(*whose, at, where));
   tell_soon();
 }
 
@@ -258,13 +260,13 @@ void worklist_feed::remove(const item_key& key) {
 void worklist_feed::reconsider(const attachment& at) {
   at.host->when_settled([weak = weak_from_this(), host = at.host](boost::system::error_code failed) {
     const auto self = weak.lock();
-    if (self && !failed) self->settle_record(host->patient_id(), *host);
+    if (self && !failed) self->settle_record(host->state().patient_id, *host);
   });
 }
 
 void worklist_feed::settle_record(const std::string& patient_id, const coordination::record_host& host) {
   const auto whose = owner_.lock();
-  const attachment* at = stopped_ || !whose ? nullptr : whose->find_attachment(patient_id);
+  const attachment* at = stopped_ || !whose ? nullptr : whose->find_attachment(host.key());
   if (!at) return;
   auto places = care::open_obligations(host.state());
   for (auto one = told_.lower_bound({patient_id, care::place{}}); one != told_.end() && one->first.first == patient_id; ++one) {

@@ -16,6 +16,18 @@ limits() {
   done
 }
 
+# Queued deliveries through one notifier to a webhook on the other core.
+notifier() {
+  wanted notifier || return 0
+  local repetition
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    say "notifier, repetition $repetition of $repetitions"
+    rm -rf "$work/notifier"
+    "$bench/notifier_rate.py" --careteam "$careteam" --work "$work" --deliveries "$queued_deliveries" >"$work/result" || failed=1
+    "$bench/report.py" tag scenario=notifier kind=server "repetition=$repetition" <"$work/result" >>"$results"
+  done
+}
+
 # One who never reads and one who floods, in one room of 200; with the limits that ship.
 noisy() {
   wanted noisy || return 0

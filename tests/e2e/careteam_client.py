@@ -69,6 +69,18 @@ def role_name(short):
     return short if short.startswith("ROLE_") else "ROLE_" + short.upper()
 
 
+def named(record):
+    """How a frame names a record: 'rosa' is a patient's, 'duty/onc-rn' a duty's, '' the organisation's."""
+    if record.startswith("duty/"):
+        return {"dutyId": record.removeprefix("duty/")}
+    return {"patientId": record} if record else {}
+
+
+def record_of(one):
+    """The record that a frame or an entry names."""
+    return f"duty/{one['dutyId']}" if one.get("dutyId") else one.get("patientId", "")
+
+
 def number(value):
     """A uint64 of the JSON mapping; absent is 0."""
     return int(value or 0)
@@ -249,13 +261,13 @@ class Client:
         self.person, self.form, self.device = person, form, device
         self.welcome = None  # The last Welcome.
         self.welcomes = []
-        self.access = {}  # (patient, stream): StreamAccess of what may be read now.
-        self.log = {}  # (patient, stream): entries in order.
-        self.base = {}  # (patient, stream): the seq before log's first entry.
-        self.chain = {}  # (patient, stream): (seq, chain value); proto only.
-        self.expected_chain = {}  # (patient, stream): (seq, chain value) as the server named it.
+        self.access = {}  # (record, stream): StreamAccess of what may be read now.
+        self.log = {}  # (record, stream): entries in order.
+        self.base = {}  # (record, stream): the seq before log's first entry.
+        self.chain = {}  # (record, stream): (seq, chain value); proto only.
+        self.expected_chain = {}  # (record, stream): (seq, chain value) as the server named it.
         self.chains_checked = 0
-        self.caught_up = {}  # (patient, stream): seq.
+        self.caught_up = {}  # (record, stream): seq.
         self.resets, self.gained, self.revoked, self.cursors, self.receipts, self.rosters = [], [], [], [], [], []
         self.presence = {}  # person: the last state.
         self.refused = []  # Refusals, in order (also those that answer a command).
@@ -315,7 +327,7 @@ class Client:
             for (patient, stream), seq in (resume or {}).items():
                 self.base[patient, stream_name(stream)] = seq
         if resume:
-            frame["resume"] = [{"patientId": patient, "stream": stream_name(stream), "seq": str(seq)} for (patient, stream), seq in resume.items()]
+            frame["resume"] = [{**named(record), "stream": stream_name(stream), "seq": str(seq)} for (record, stream), seq in resume.items()]
         if epoch:
             frame["epoch"] = epoch
         if acting_role:
@@ -352,19 +364,17 @@ class Client:
         await self.send_bytes(encode_frame(opcode, self.encode(frame))[:size])
         self.cut()
 
-    def command_frame(self, patient, action, command_id=None, confirm=None):
+    def command_frame(self, record, action, command_id=None, confirm=None):
         """({"command": ...}, its id). `action`: {"postMessage": {...}}."""
         command_id = command_id or uuid7()
-        command = {"commandId": command_id, **action}
-        if patient:
-            command["patientId"] = patient
+        command = {"commandId": command_id, **named(record), **action}
         if confirm:
             command["confirmPatient"] = confirm
         return {"command": command}, command_id
 
-    async def command(self, patient, action, command_id=None, confirm=None, timeout=TIMEOUT):
+    async def command(self, record, action, command_id=None, confirm=None, timeout=TIMEOUT):
         """Sends a command and waits for its one answer."""
-        frame, command_id = self.command_frame(patient, action, command_id, confirm)
+        frame, command_id = self.command_frame(record, action, command_id, confirm)
         return await self.ask(frame, command_id, timeout)
 
     async def ask(self, frame, answer_id, timeout=TIMEOUT):
@@ -409,7 +419,7 @@ class Client:
         return next(one for one in self.rosters if one.get("commandId") == wanted)
 
     async def cursor(self, patient, stream, received=0, displayed=0, read=0):
-        body = {"patientId": patient, "stream": stream_name(stream)}
+        body = {**named(patient), "stream": stream_name(stream)}
         for name, value in (("received", received), ("displayed", displayed), ("read", read)):
             if value:
                 body[name] = str(value)
@@ -417,7 +427,7 @@ class Client:
 
     async def fetch(self, patient, stream, first, last, request_id=None, timeout=TIMEOUT):
         request_id = request_id or secrets.token_hex(8)
-        body = {"requestId": request_id, "patientId": patient, "stream": stream_name(stream), "fromSeq": str(first), "toSeq": str(last)}
+        body = {"requestId": request_id, **named(patient), "stream": stream_name(stream), "fromSeq": str(first), "toSeq": str(last)}
         return await self.ask({"fetch": body}, request_id, timeout)
 
     async def fence(self):
@@ -602,6 +612,7 @@ class Client:
             for held in (self.base, self.chain):
                 held.pop(self._key(one), None)
             self.log[self._key(one)] = []
+            self.base[self._key(one)] = max(0, number(self.access.get(self._key(one), {}).get("first")) - 1)
             self.resets.append(one)
         for one in frame.get("revoked", []):
             self._forget(one)
@@ -643,7 +654,7 @@ class Client:
 
     @staticmethod
     def _key(one):
-        return one.get("patientId", ""), one["stream"]
+        return record_of(one), one["stream"]
 
     def _forget(self, one):
         key = self._key(one)
@@ -661,14 +672,18 @@ class Client:
     def _take_access(self, one):
         key = self._key(one)
         self.access[key] = one
-        after = number(one.get("after"))
+        after, first = number(one.get("after")), number(one.get("first"))
+        if first and after == first - 1 != self.head(*key):
+            # What came before an invitation is not this person's: their log begins behind it.
+            self._forget(one)
+            self.base[key] = after
         if after != self.head(*key):
             if after != 0:
                 raise BrokenPromise(f"entries after {after} of {key}, but held are {self.head(*key)}")
             self._forget(one)
         self.log.setdefault(key, [])
         head = number(one.get("head"))
-        if head:
+        if head and not first:
             self.expected_chain[key] = (head, base64.b64decode(one["headChain"]))
             self._check_chain(key)
 

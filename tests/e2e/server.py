@@ -199,13 +199,15 @@ class Redis:
 
     def contents(self):
         """All keys and values that it holds now, as one piece of bytes."""
-        reading = {b"string": ("GET",), b"set": ("SMEMBERS",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"list": ("LRANGE", 0, -1)}
+        reading = {b"string": ("GET",), b"set": ("SMEMBERS",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"list": ("LRANGE", 0, -1),
+                   b"stream": ("XRANGE", "-", "+")}
+        flat = lambda value: [inner for one in value for inner in flat(one)] if isinstance(value, list) else [value or b""]  # noqa: E731
         found = []
         with self.connect() as connection:
             for key in self.ask(connection, "KEYS", "*"):
                 verb, *range_of = reading[self.ask(connection, "TYPE", key)]
                 value = self.ask(connection, verb, key, *range_of)
-                found += [key, *(value if isinstance(value, list) else [value or b""])]
+                found += [key, *flat(value)]
             found += self.ask(connection, "PUBSUB", "CHANNELS")
         return b"\n".join(found)
 

@@ -6,7 +6,7 @@ import pytest
 from server import Server, binary
 
 # The commands and what each needs besides --config. A new one belongs here: a test compares with what the binary lists.
-COMMANDS = {"serve": [], "import": ["team.json"], "enroll": ["--person", "kim"], "token": None, "verify": [], "audit": ["--patient", "rosa"], "explain": ["rosa", "clinical/1"], "export": [], "rebuild": [], "sessions": [],
+COMMANDS = {"serve": [], "notifier": [], "import": ["team.json"], "enroll": ["--person", "kim"], "token": None, "verify": [], "audit": ["--patient", "rosa"], "explain": ["rosa", "clinical/1"], "export": [], "rebuild": [], "sessions": [],
             "backup": ["copy.db"], "restore": ["copy.db"], "migrate": [], "health": [], "config": None, "bench": None}
 NESTED = {"config": ["check", "defaults", "doc"]}
 ALL = [[name] for name in COMMANDS] + [[name, inner] for name, inners in NESTED.items() for inner in inners]
@@ -60,7 +60,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(words):
 
 
 @pytest.mark.parametrize("words,told", [
-    (["serve"], "does not exist"), (["import", "/no/such/team.json"], "does not exist"), (["enroll", "--person", "kim", "--name", "Kim", "--kind", "staff"], "does not exist"),
+    (["serve"], "does not exist"), (["notifier"], "needs PostgreSQL"), (["import", "/no/such/team.json"], "does not exist"), (["enroll", "--person", "kim", "--name", "Kim", "--kind", "staff"], "does not exist"),
     (["verify"], "does not exist"), (["audit", "--patient", "rosa"], "does not exist"), (["explain", "rosa", "clinical/1"], "does not exist"), (["export", "--out", "tasks.json"], "does not exist"), (["rebuild"], "does not exist"), (["sessions"], "no server"), (["backup", "copy.db"], "does not exist"),
     (["restore", "CONFIG"], "not a careteam store"), (["health"], "no answer"), (["config", "check"], "does not exist")], ids=lambda one: one[0] if isinstance(one, list) else "")
 def test_what_cannot_be_done_is_1_and_leaves_nothing_behind(nowhere, words, told):

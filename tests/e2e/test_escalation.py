@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from careteam_client import Client
+from careteam_client import PERMISSION_DENIED, Client
 from server import Server, binary, room_resources, sanitized
 from server_clock import Clock
 
@@ -188,4 +188,107 @@ async def test_an_account_that_is_suspended_moves_its_tasks_and_the_explanation_
         await rao.fence()
         told = [json.loads(line) for line in server.tool("explain", "--config", server.config, "--json", "pat", f"clinical/{seq}").stdout.splitlines()]
         assert [one["accountable"] for one in told] == ["nina", "rao"] and told[1]["what"] == "an account changed", told
+        await rao.close()
+
+
+async def stat(client, stream, text, *people):
+    sent = await client.command("pat", {"postMessage": {"stream": f"STREAM_{stream.upper()}", "priority": "PRIORITY_STAT", "content": {"text": text},
+                                                        "mentions": [{"personId": person} for person in people]}})
+    assert sent.ok, sent
+    return sent.seq
+
+
+async def acknowledge(client, stream, seq):
+    return await client.command("pat", {"acknowledgeMessage": {"stream": f"STREAM_{stream.upper()}", "seq": str(seq)}})
+
+
+def asked_too(client, stream, seq):
+    return [one["messageEscalated"] for one in client.entries("pat", stream) if one.get("messageEscalated", {}).get("seq") == str(seq)]
+
+
+async def make_attending(client, person):
+    roster = await client.command("pat", {"viewRoster": {}})
+    assert roster.ok
+    await client.until(lambda: client.rosters)
+    version = client.rosters[-1]["rosterVersion"]
+    assert (await client.command("pat", {"assignAttending": {"expectedRosterVersion": version, "personId": person}})).ok
+
+
+async def test_a_message_that_nobody_acknowledges_climbs_over_restarts(clock, form):
+    with ward(environment=clock.environment) as server:
+        server.start()
+        rao, nina, noah = [await Client.connect(server, person, form, token=server.token(person, expires=100 * HOUR)) for person in ("rao", "nina", "noah")]
+        await make_attending(rao, "rao")
+        silent = await stat(noah, "clinical", "ANC 0.72, who takes it", "nina")
+        taken = await stat(rao, "clinical", "Fever 38.9, please call her", "nina")
+        assert (await acknowledge(nina, "clinical", taken)).ok
+        clock.set(5 * MINUTE + 1)
+        await rao.until(lambda: asked_too(rao, "clinical", silent))
+        assert asked_too(rao, "clinical", silent)[0].get("personId") == ["rao"], "the only other nurse wrote it"
+        server.kill9()
+        clock.set(20 * MINUTE)
+        server.start()
+        rao, nina = await connect(server, "rao"), await connect(server, "nina")
+        await rao.until(lambda: len(asked_too(rao, "clinical", silent)) == 3)
+        steps = [one["step"] for one in asked_too(rao, "clinical", silent)]
+        assert [one["level"] for one in steps] == [1, 2, 2] and [bool(one.get("noResponse")) for one in steps] == [False, False, True]
+        posted = instant(rao.entry("pat", "clinical", silent)["time"])
+        assert [round(instant(one["nextBy"]) - posted) for one in steps[:2]] == [10 * MINUTE, 15 * MINUTE], "from deadline to deadline"
+        assert not asked_too(rao, "clinical", taken)
+        await rao.fence()
+        followed = [one["taskRequested"] for one in rao.entries("pat", "clinical") if one.get("taskRequested", {}).get("origin", {}).get("rule") == "TASK_RULE_UNACKNOWLEDGED"]
+        assert len(followed) == 1 and followed[0]["order"]["target"]["personId"] == "rao" and followed[0]["order"]["priority"] == "PRIORITY_STAT"
+        assert followed[0]["order"]["message"]["seq"] == str(silent) and followed[0]["origin"]["seq"] == str(silent)
+        assert (await acknowledge(rao, "clinical", silent)).ok, "whoever was asked too may take it on"
+        await rao.send({"watchWorklist": {"requestId": "owed", "what": "WHAT_OWED", "limit": 50}})
+        await rao.until(lambda: any("worklists" in frame for frame in rao.messages))
+        kinds = [item["kind"] for frame in rao.messages for one in frame.get("worklists", []) for item in one.get("items", [])]
+        assert kinds == ["KIND_TASK"], kinds
+        server.kill9()
+        assert server.verify().returncode == 0 and server.rebuild().returncode == 0
+
+
+async def test_a_patient_reads_who_is_asked_too_and_no_levels(clock, form):
+    with ward(environment=clock.environment) as server:
+        server.start()
+        pat, rao, noah = [await Client.connect(server, person, form, token=server.token(person, expires=100 * HOUR)) for person in ("pat", "rao", "noah")]
+        await make_attending(rao, "rao")
+        seq = await stat(pat, "shared", "My port hurts and is red", "nina")
+        await noah.send({"watchWorklist": {"requestId": "owed", "what": "WHAT_OWED", "limit": 50}})
+        for minutes in (5, 10, 15):
+            clock.set(minutes * MINUTE + 1)
+            await asyncio.sleep(0)
+            await rao.until(lambda wanted=minutes: minutes_of(rao, seq) >= wanted)
+        await pat.fence()
+        told = asked_too(pat, "shared", seq)
+        assert [one["personId"] for one in told] == [["noah"], ["rao"]] and not any("step" in one for one in told)
+        assert pat.streams() == {("pat", "shared")}
+        assert not any("taskRequested" in one for one in pat.entries("pat", "shared"))
+        for word in (b"UNACKNOWLEDGED", b"noResponse", b"Nobody acknowledged"):
+            assert not any(word in frame for frame in pat.transcript)
+        assert any(change.get("item", {}).get("entry", {}).get("seq") == str(seq) for frame in noah.messages for change in frame.get("worklistChanges", []))
+        assert (await acknowledge(noah, "shared", seq)).ok
+        for one in (pat, rao, noah):
+            await one.close()
+        server.kill9()
+        assert server.verify().returncode == 0 and server.rebuild().returncode == 0
+
+
+def minutes_of(client, seq):
+    """How far the ladder of a message in `shared` has come, by what the staff sees of it."""
+    if any("Nobody acknowledged" in one.get("taskRequested", {}).get("order", {}).get("title", "") for one in client.entries("pat", "clinical")):
+        return 15
+    return 5 * len(asked_too(client, "shared", seq))
+
+
+async def test_a_client_cannot_fire_the_timer_of_a_message():
+    with ward() as server:
+        server.start()
+        rao = await Client.connect(server, "rao")
+        seq = await stat(rao, "clinical", "Fever 38.9, please call her", "nina")
+        for who in ("rao", "pat"):
+            client = await Client.connect(server, who)
+            fired = await client.command("pat", {"fireMessageTimer": {"stream": "STREAM_CLINICAL", "seq": str(seq), "askedSeq": str(seq)}})
+            assert fired.code == PERMISSION_DENIED and fired.field == "action"
+            await client.close()
         await rao.close()

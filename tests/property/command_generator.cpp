@@ -130,6 +130,8 @@ message command_generator::post_something(const rosas_record& ward, v1::Stream s
     // Mostly people and roles that are there: a mention that is refused says nothing about what follows from one.
     if (dice_.percent(60)) {
       said.to(readers.empty() || dice_.percent(10) ? dice_.of(cast()) : dice_.of(readers));
+    } else if (dice_.percent(30)) {
+      said.to_duty(dice_.of(duty_names()));
     } else {
       said.to(team.empty() || dice_.percent(10) ? role() : dice_.of(team)->role);
     }
@@ -208,6 +210,29 @@ v1::Command command_generator::with_period(const rosas_record& ward, v1::Command
   return command;
 }
 
+v1::Command command_generator::invitation(const rosas_record& ward, const std::string& id, const std::string& reason) {
+  v1::Command command;
+  for (const auto* m : ward.team().at(ward.now)) {
+    if (!m->invited || dice_.percent(20)) continue;
+    auto& asked = *command.mutable_renew_invitation();
+    asked.set_expected_roster_version(ward.roster_version());
+    asked.set_person_id(m->person_id);
+    asked.set_role(m->role);
+    asked.set_reason(reason);
+    if (dice_.percent(30)) set_timestamp(*asked.mutable_until(), ward.now + 1s * static_cast<long>(dice_.below(3'000'000)));
+    return command;
+  }
+  auto& asked = *command.mutable_invite_consultant();
+  asked.set_expected_roster_version(ward.roster_version());
+  asked.set_person_id(id);
+  asked.set_role(fitting(v1::PERSON_KIND_STAFF));
+  asked.set_reason(reason);
+  if (dice_.percent(90)) asked.add_streams(dice_.of(std::vector{shared, clinical, clinical, support}));
+  asked.set_history(static_cast<v1::History>(dice_.below(v1::History_ARRAYSIZE)));
+  if (dice_.percent(50)) set_timestamp(*asked.mutable_until(), ward.now + 1s * static_cast<long>(dice_.below(300'000)));
+  return command;
+}
+
 v1::Command command_generator::roster(const rosas_record& ward) {
   const auto version = dice_.percent(85) ? ward.roster_version() : dice_.below(ward.roster_version() + 2);
   const std::string reason = std::string(hidden_mark) + "reason";
@@ -221,6 +246,7 @@ v1::Command command_generator::roster(const rosas_record& ward) {
   }
   // A small team grows, so that there are always people who talk.
   const auto size = ward.team().at(ward.now).size();
+  if (dice_.percent(16)) return invitation(ward, id, reason);
   switch (dice_.below(size < 10 ? 24 : 8)) {
     case 0: {
       auto command = end_member(version, id, of);
@@ -237,6 +263,11 @@ v1::Command command_generator::roster(const rosas_record& ward) {
       return assign_attending(version, id);
     case 4:
       return assign_attending(version, "rao");
+    case 5:
+      for (const auto* m : ward.team().at(ward.now)) {
+        if (m->role == v1::ROLE_MEDICAL_ONCOLOGIST && dice_.percent(50)) id = m->person_id;
+      }
+      return assign_attending(version, id);
     default: {
       const auto* known = ward.people.state().organization.find(id);
       if (known && dice_.percent(80)) of = fitting(known->kind);

@@ -45,6 +45,8 @@ class command_generator {
 
   /// Everybody who takes part, on the team or not; "ghost" has no account.
   static const std::vector<std::string>& cast();
+  /// The duties that may be held; there is never one of the last name.
+  static const std::vector<std::string>& duty_names();
   /// Enrolls the cast and forms a first team.
   static void prepare(rosas_record& ward);
 
@@ -54,8 +56,8 @@ class command_generator {
   v1::Command chat(const rosas_record& ward, v1::Stream stream);
   /// A task command around this stream, mostly by somebody whose turn it is.
   attempt tasks(const rosas_record& ward, v1::Stream stream);
-  /// Somebody else holds a duty, or nobody.
-  void change_duties(clinic_duties& duties);
+  /// Somebody else holds a duty, or nobody; somebody is on leave, or nobody.
+  void change_duties(clinic_duties& duties, instant now);
   /// A roster command.
   v1::Command roster(const rosas_record& ward);
   /// A command on the organisation: accounts, suspensions.
@@ -84,6 +86,8 @@ class command_generator {
   v1::Command on_task(const rosas_record& ward, place at);
   v1::Role fitting(v1::PersonKind kind);
   void by_the_author(const rosas_record& ward, attempt& tried);
+  /// Somebody is invited, or stays longer.
+  v1::Command invitation(const rosas_record& ward, const std::string& id, const std::string& reason);
   v1::Command with_period(const rosas_record& ward, v1::Command command);
 
   dice dice_;

@@ -75,7 +75,11 @@ void task_book::add(const v1::Entry& entry) {
   if (entry.has_task_requested()) {
     EXPECT_TRUE(entry.task_requested().has_accept_by() && entry.task_requested().order().has_due()) << "a deadline is a fact";
     const auto& origin = entry.task_requested().origin();
-    if (origin.seq() != 0) {
+    if (origin.rule() == v1::TASK_RULE_UNACKNOWLEDGED) {
+      EXPECT_FALSE(tasks_.contains({entry.stream(), origin.seq()})) << "a message is its origin";
+      const bool fresh = origin.seq() == 0 || unacknowledged_.emplace(entry.stream(), origin.seq()).second;
+      EXPECT_TRUE(fresh) << "a follow-up twice (I4)";
+    } else if (origin.seq() != 0) {
       EXPECT_TRUE(tasks_.contains({entry.stream(), origin.seq()})) << "a successor of nothing";
       EXPECT_TRUE(successors_.emplace(entry.stream(), origin.seq(), origin.rule(), origin.ordinal()).second) << "a successor twice (I4)";
     }

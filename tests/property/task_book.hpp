@@ -35,6 +35,7 @@ class task_book {
 
   std::map<place, line> tasks_;
   std::set<std::tuple<v1::Stream, std::uint64_t, int, std::uint32_t>> successors_;
+  std::set<std::pair<v1::Stream, std::uint64_t>> unacknowledged_;  ///< The silences that have a follow-up.
   std::map<place, std::map<v1::TaskTimer, task_deadline>> timers_before_;
   std::set<place> handed_over_;  ///< Tasks whose owner changed in this step, and nothing else.
   std::size_t most_open_ = 0;

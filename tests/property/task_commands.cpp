@@ -3,21 +3,21 @@
 #include "property/command_generator.hpp"
 
 namespace careteam::care::fixture {
-namespace {
 
-const std::vector<std::string>& duty_names() {
+const std::vector<std::string>& command_generator::duty_names() {
   static const std::vector<std::string> names = {"onc-rn", "onc-md", "nights", "nobody's"};
   return names;
 }
 
-}  // namespace
-
-void command_generator::change_duties(clinic_duties& duties) {
+void command_generator::change_duties(clinic_duties& duties, instant now) {
+  using namespace std::chrono_literals;
   auto& duty = duties.held[duty_names()[dice_.below(3)]];
   duty.holder = dice_.percent(15) ? "" : dice_.of(cast());
   duty.fallback = dice_.percent(15) ? "" : dice_.of(cast());
   duty.roles.clear();
   if (dice_.percent(30)) duty.roles = {v1::ROLE_ONCOLOGY_NURSE, v1::ROLE_NURSE_PRACTITIONER};
+  duties.away.clear();
+  if (dice_.percent(50)) duties.away[dice_.of(cast())] = {dice_.of(duty_names()), dice_.percent(30) ? "" : dice_.of(cast()), now + 10h};
 }
 
 task command_generator::order(const rosas_record& ward, v1::Stream stream) {
@@ -179,11 +179,13 @@ attempt command_generator::on_ended_task(const rosas_record& ward, v1::Stream st
 }
 
 attempt command_generator::tasks(const rosas_record& ward, v1::Stream stream) {
-  // Few tasks at a time, so that each of them comes to an end.
-  const bool few = ward.tasks().open.size() < 12;
+  // Few tasks at a time, so that each of them comes to an end; the follow-ups of all the silence around do not count.
+  auto asked_by_people = ward.tasks().open;
+  std::erase_if(asked_by_people, [](const auto& one) { return one.second.order.kind == v1::TASK_KIND_FOLLOW_UP; });
+  const bool few = asked_by_people.size() < 12;
   if (dice_.percent(few ? 25 : 4)) return {somebody(ward, stream), new_task(ward, stream)};
-  if (dice_.percent(8)) return on_ended_task(ward, stream);
-  const place at{stream, open_one(ward.tasks().open, ward, stream)};
+  if (dice_.percent(12)) return on_ended_task(ward, stream);
+  const place at{stream, open_one(dice_.percent(60) ? asked_by_people : ward.tasks().open, ward, stream)};
   const auto open = ward.tasks().open.find(at);
   auto tried = open == ward.tasks().open.end() || dice_.percent(15) ? attempt{somebody(ward, stream), on_task(ward, at)}
                                                                     : on_open_task(ward, at, open->second);

@@ -68,7 +68,9 @@ class one_store {
     return all;
   }
 
-  care::record_state record(const std::string& patient) { return loop_.run(coordination::load_record(*store_, patient)).value().state; }
+  care::record_state record(const std::string& patient) {
+    return loop_.run(coordination::load_record(*store_, care::record_key(patient))).value().state;
+  }
   std::vector<std::string> differences() { return loop_.run(rebuild(*store_)).value().differences; }
 
   json::array exported(const std::string& patient, told_texts texts = told_texts::all) {

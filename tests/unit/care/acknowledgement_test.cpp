@@ -218,7 +218,7 @@ TEST_F(acknowledgements, commands_of_one_batch_see_each_other) {
   EXPECT_THAT(step("rao", acknowledge(clinical, seq)), refused_with(code::already_exists, "acknowledgeMessage.seq"));
   EXPECT_THAT(step("nina", edit(clinical, seq)), refused_with(code::failed_precondition, "editMessage.seq"));
   EXPECT_THAT(step("nina", correct(clinical, seq)), accepted());
-  EXPECT_EQ(obligations(state.chat, state.team, ward.now).size(), 1U);
+  EXPECT_EQ(obligations(state.chat, {ward.now, state.team}).size(), 1U);
 }
 
 }  // namespace

@@ -126,7 +126,8 @@ TEST(duty_roster, pharmacist_on_leave) {
   const auto found = gaps(roster, {berlin("2026-11-20T00:00"), berlin("2026-12-04T00:00")}, everybody());
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0], (roster_stretch{span("2026-11-29T18:00", "2026-11-30T08:00"), {roster_rule::nobody, "", "away", "omar"}}));
-  const auto answer = resolve_with_fallback({{"onc-pharm", roster}}, "onc-pharm", berlin("2026-11-29T19:00"), everybody(), "ines");
+  const auto answer =
+      resolve_with_fallback({{"onc-pharm", {{}, {}, roster}}}, "onc-pharm", berlin("2026-11-29T19:00"), everybody(), "ines");
   EXPECT_EQ(answer.person, "grace");
   EXPECT_FALSE(answer.covered());
 }

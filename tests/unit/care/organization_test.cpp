@@ -52,6 +52,35 @@ TEST_F(organization, enrolls_with_a_valid_id_name_and_kind) {
   EXPECT_THAT(ward.organization_does("alex", long_reach), refused_with(code::invalid_argument, "enrollPerson.reach"));
 }
 
+TEST_F(organization, takes_contacts_that_can_be_called_and_keeps_them_in_order) {
+  const auto enrolls = [&](v1::ContactSystem system, std::string value, std::string quiet = {}) {
+    auto command = enroll("x", "X", v1::PERSON_KIND_STAFF);
+    auto& asked = *command.mutable_enroll_person();
+    asked.add_contacts()->set_system(v1::CONTACT_SYSTEM_SMS);
+    asked.mutable_contacts(0)->set_value("+15550101");
+    asked.add_contacts()->set_system(system);
+    asked.mutable_contacts(1)->set_value(std::move(value));
+    asked.set_quiet_hours(std::move(quiet));
+    return ward.organization_does("alex", command);
+  };
+  const auto bad_contact = refused_with(code::invalid_argument, "enrollPerson.contacts[1]");
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_UNSPECIFIED, "1"), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_EMAIL, "nobody"), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_EMAIL, "a@b@c"), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_EMAIL, "a@b\r\nBcc:c@d"), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_EMAIL, "a@b>"), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_PHONE, ""), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_PHONE, std::string(max_contact_bytes + 1, '1')), bad_contact);
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_PHONE, "1", "night"), refused_with(code::invalid_argument, "enrollPerson.quietHours"));
+  EXPECT_THAT(enrolls(v1::CONTACT_SYSTEM_PHONE, "1", "22:00-07:00"), accepted());
+  ASSERT_EQ(find("x")->contacts.size(), 2U);
+  EXPECT_EQ(find("x")->contacts[1], (contact_point{v1::CONTACT_SYSTEM_PHONE, "1"}));
+  EXPECT_EQ(find("x")->quiet_hours, "22:00-07:00");
+  const auto kept = from_snapshot(to_snapshot(ward.people.state()));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->organization, ward.people.state().organization);
+}
+
 TEST_F(organization, only_staff_administer_and_team_roles_are_memberships) {
   EXPECT_THAT(ward.organization_does("alex", enroll("x", "X", v1::PERSON_KIND_PATIENT, true)),
               refused_with(code::invalid_argument, "enrollPerson.roles"));

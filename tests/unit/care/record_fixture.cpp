@@ -100,6 +100,11 @@ message& message::to(v1::Role role) {
   return *this;
 }
 
+message& message::to_duty(std::string_view duty_id) {
+  raw().add_mentions()->set_duty_id(std::string(duty_id));
+  return *this;
+}
+
 message& message::in_thread(std::uint64_t seq) {
   raw().set_thread_seq(seq);
   return *this;
@@ -350,7 +355,7 @@ std::vector<v1::Stream> rosas_record::readable(const std::string& id) const {
 }
 
 std::vector<obligation> rosas_record::owed() const {
-  return obligations(chat(), team(), now, &people.state().organization);
+  return obligations(chat(), {now, team(), &people.state().organization, setting.duties});
 }
 
 }  // namespace careteam::care::fixture

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "care/acknowledgement.hpp"
 #include "care/record.hpp"
 #include "care/wellformed.hpp"
 
@@ -116,6 +117,7 @@ class message {
   message& stat() { return priority(v1::PRIORITY_STAT); }
   message& to(std::string_view person_id);
   message& to(v1::Role role);
+  message& to_duty(std::string_view duty_id);
   message& in_thread(std::uint64_t seq);
   message& answering(std::uint64_t seq);
   message& passing_on(v1::Stream stream, std::uint64_t seq, std::string_view patient = "rosa");

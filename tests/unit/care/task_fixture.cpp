@@ -281,6 +281,11 @@ std::vector<std::string> clinic_duties::answered_by(std::string_view person, ins
   return result;
 }
 
+std::optional<absence> clinic_duties::absence_of(std::string_view person, instant t) const {
+  const auto found = away.find(person);
+  return found == away.end() || found->second.until <= t ? std::nullopt : std::optional(found->second);
+}
+
 task_ward::task_ward() {
   ward.usual_team();
   ward.join("tom", v1::ROLE_ONCOLOGY_NURSE);

@@ -79,7 +79,9 @@ class clinic_duties : public duty_directory {
  public:
   std::optional<duty_view> find(std::string_view duty_id, instant t) const override;
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
+  std::optional<absence> absence_of(std::string_view person, instant t) const override;
   std::map<std::string, duty_view, std::less<>> held;
+  std::map<std::string, absence, std::less<>> away;
 };
 
 /// Rosa's record with its usual team, a second nurse (tom), a duty `onc-rn` that nina holds, and grace as the safety person. At its end the

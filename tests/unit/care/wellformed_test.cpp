@@ -52,7 +52,7 @@ TEST(wellformed, an_unknown_field_is_found_with_its_path_at_any_depth) {
 
 TEST(wellformed, an_unknown_enum_value_is_found_with_its_path_at_any_depth) {
   EXPECT_EQ(first_unknown(parsed(field(1, varint(5, 99)))), "hello.actingRole");
-  EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(1, 6))))), "command.postMessage.stream");
+  EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(1, 7))))), "command.postMessage.stream");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, varint(3, 5))))), "command.postMessage.priority");
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(4, varint(2, 23)))))), "command.postMessage.mentions.role") << "inside a oneof";
   EXPECT_EQ(first_unknown(parsed(field(2, field(10, field(2, field(7, varint(2, 6))))))),

@@ -51,10 +51,10 @@ class process {
   process(event_loop& loop, store::record_store& on, const runtime::clock& clock)
       : hosts_({loop.context().get_executor(), on, clock, people_, host_metrics::in(metrics_), 256, 5, std::chrono::milliseconds(0),
                 nullptr}) {
-    people_.set_organization(hosts_.find_or_make({}));
+    people_.set_organization(hosts_.find_or_make(care::record_key({})));
     hosts_.set_listener(&listener);
   }
-  record_host& host(const std::string& patient) { return *hosts_.find_or_make(patient); }
+  record_host& host(const std::string& patient) { return *hosts_.find_or_make(care::record_key(patient)); }
   record_hosts& hosts() { return hosts_; }
 
   listening listener;
@@ -294,11 +294,11 @@ TEST_F(record_host_on_a_store, stands_still_while_another_writer_works) {
 
 TEST_F(record_host_on_a_store, a_refresh_reaches_a_record_that_nobody_looks_at) {
   const int before = other_->listener.audience_changes;
-  other_->hosts().refresh("pat");
+  other_->hosts().refresh(care::record_key("pat"));
   run();
   EXPECT_EQ(other_->listener.audience_changes, before) << "nothing is new";
   process late(loop_, *store_, clock_);
-  late.hosts().refresh("pat");
+  late.hosts().refresh(care::record_key("pat"));
   run();
   EXPECT_EQ(late.listener.audience_changes, 1) << "somebody who is connected may be on the team";
 }

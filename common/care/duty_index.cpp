@@ -1,0 +1,77 @@
+#include "care/duty_index.hpp"
+
+#include <algorithm>
+
+namespace careteam::care {
+namespace {
+
+/// Stands where nobody is: no person has this id, so that whoever asks finds somebody of their own.
+constexpr std::string_view nobody_at_all = "-";
+
+std::string person_of(const duty_answer& answer) {
+  return answer.person == nobody_at_all ? std::string() : answer.person;
+}
+
+const roster_leave* leave_of(const duty_roster& roster, std::string_view person, instant t) {
+  const auto found = std::ranges::find_if(roster.leaves, [&](const auto& one) { return one.person == person && one.at.contains(t); });
+  return found == roster.leaves.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+duty_index::duty_index(const organization_state& people, std::string safety_person)
+    : people_(people), working_(working_people(people)), safety_person_(std::move(safety_person)) {}
+
+void duty_index::put(const duty_state& duty) {
+  if (!duty.defined()) return;
+  duties_.insert_or_assign(duty.id, standing_of(duty));
+  roles_.insert_or_assign(duty.id, duty.what.roles);
+}
+
+std::string duty_index::last_resort() const {
+  if (!safety_person_.empty()) return safety_person_;
+  for (const auto& [person, account] : people_.people) {
+    if (account.administrator && !account.suspended) return person;
+  }
+  return std::string(nobody_at_all);
+}
+
+duty_answer duty_index::answer(std::string_view duty_id, instant t) const {
+  auto answer = resolve_with_fallback(duties_, duty_id, t, working_, last_resort());
+  answer.person = person_of(answer);
+  return answer;
+}
+
+std::optional<duty_view> duty_index::find(std::string_view duty_id, instant t) const {
+  const auto roles = roles_.find(duty_id);
+  if (roles == roles_.end()) return std::nullopt;
+  const auto found = answer(duty_id, t);
+  if (!found.covered()) return duty_view{{}, found.person, roles->second};
+  return duty_view{found.person, person_of(resolve_supervisor(duties_, duty_id, t, working_, last_resort())), roles->second};
+}
+
+std::vector<std::string> duty_index::answered_by(std::string_view person, instant t) const {
+  std::vector<std::string> result;
+  if (person.empty()) return result;
+  for (const auto& [id, duty] : duties_) {
+    const auto seen = find(id, t);
+    if (seen && (seen->holder == person || seen->fallback == person)) result.push_back(id);
+  }
+  return result;
+}
+
+std::optional<absence> duty_index::absence_of(std::string_view person, instant t) const {
+  std::optional<absence> found;
+  for (const auto& [id, duty] : duties_) {
+    if (duty.holder == person) return std::nullopt;
+    const auto* leave = leave_of(duty.roster, person, t);
+    if (leave == nullptr) continue;
+    auto cover = standing_in(duty.roster, person, t);
+    if (!people_.active(cover)) cover.clear();
+    // Of several, the first that somebody covers.
+    if (!found || (found->cover.empty() && !cover.empty())) found = absence{id, std::move(cover), leave->at.end};
+  }
+  return found;
+}
+
+}  // namespace careteam::care

@@ -1,0 +1,161 @@
+#include "careteam/notifying.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+
+#include "careteam/commands.hpp"
+#include "notifier/email.hpp"
+#include "notifier/signature.hpp"
+#include "notifier/webhook.hpp"
+#include "runtime/uuid.hpp"
+
+namespace careteam {
+namespace {
+
+namespace asio = boost::asio;
+
+void rethrow(std::exception_ptr failure) {
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::string first_line_of(const std::filesystem::path& file, std::string_view setting) {
+  if (file.empty()) return {};
+  std::ifstream in(file);
+  std::string line;
+  if (!std::getline(in, line)) throw std::runtime_error("cannot read " + file.string() + " (" + std::string(setting) + ")");
+  return line;
+}
+
+notifier::channels channels_of(const runtime::config::notifier_section& settings) {
+  notifier::channels ways;
+  if (!settings.smtp_url.empty()) {
+    ways.mail = std::make_unique<notifier::email>(
+        notifier::email_options{settings.smtp_url, settings.smtp_from, settings.smtp_username,
+                                first_line_of(settings.smtp_password_file, "notifier.smtp_password_file"), settings.smtp_without_tls});
+  }
+  if (!settings.webhook_url.empty()) {
+    ways.gateway = std::make_unique<notifier::webhook>(settings.webhook_url,
+                                                       read_signing_secret(settings.webhook_secret_file, "notifier.webhook_secret_file"));
+  }
+  return ways;
+}
+
+std::string fresh_name() {
+  return "notifier-" + runtime::uuid_text(runtime::generate_uuid7(std::chrono::system_clock::now()));
+}
+
+redis::client_options named(redis::client_options options, std::string name) {
+  options.name = std::move(name);
+  options.log = {};  // The connections for presence lose the same Redis, and say so.
+  return options;
+}
+
+}  // namespace
+
+boost::system::result<calling_setting, setting_fault> read_calling(const runtime::config& settings) {
+  calling_setting calling;
+  for (const auto& text : settings.notifier.contacts) {
+    const auto contact = care::parse_contact(text);
+    if (!contact) {
+      return setting_fault{"notifier.contacts",
+                           "\"" + text + "\" is no contact: a system (email, sms, phone, pager, push), a space, a value"};
+    }
+    calling.contacts.push_back(*contact);
+  }
+  const auto& quiet = settings.notifier.quiet_hours;
+  if (!quiet.empty()) calling.quiet = care::parse_quiet_hours(quiet);
+  if (!quiet.empty() && !calling.quiet) return setting_fault{"notifier.quiet_hours", "\"" + quiet + "\" is not like \"22:00-07:00\""};
+  return calling;
+}
+
+std::string read_signing_secret(const std::filesystem::path& file, std::string_view setting) {
+  auto secret = first_line_of(file, setting);
+  if (!file.empty() && secret.size() < notifier::least_secret_bytes) {
+    throw std::runtime_error(file.string() + " holds less than 16 characters (" + std::string(setting) + ")");
+  }
+  return secret;
+}
+
+/// Deliveries by way of Redis: a client for what is answered at once, and one that waits for work. One process has the store, so one
+/// consumer has one name at every start.
+struct notifying::queue {
+  queue(asio::any_io_executor executor, const redis::client_options& options)
+      : commands(executor, named(options, "careteam-deliveries")),
+        waiting(executor, named(options, "careteam-deliveries-wait")),
+        work(commands, waiting, {.consumer = "serve"}) {}
+
+  redis::client commands;
+  redis::client waiting;
+  redis::work_queue work;
+};
+
+notifying::notifying(asio::any_io_executor executor, const runtime::config& settings, store::record_store& store,
+                     const runtime::clock& clock, coordination::record_hosts& hosts, runtime::metrics_registry& metrics,
+                     const std::optional<redis::client_options>& redis)
+    : executor_(executor),
+      clock_(clock),
+      callback_secret_(read_signing_secret(settings.notifier.callback_secret_file, "notifier.callback_secret_file")),
+      queue_(nullptr, [](queue* one) { delete one; }) {
+  const auto& wanted = settings.notifier;
+  const auto counted = notifier::notifier_metrics::in(metrics);
+  metrics.add_callback_gauge("careteam_notifier_in_flight", "Attempts to call somebody that are on their way.",
+                             [this] { return sender_ ? static_cast<double>(sender_->in_flight()) : 0.0; });
+  metrics.add_callback_gauge("careteam_notifier_overdue_seconds", "For how long the call that waits longest has been due.",
+                             [this] { return calling_ ? std::chrono::duration<double>(calling_->overdue()).count() : 0.0; });
+  if (!wanted.on()) return;
+  auto calling = read_calling(settings).value();
+  notifier::notifier_options options;
+  options.worker = fresh_name();
+  options.of_organization = std::move(calling.contacts);
+  options.quiet = calling.quiet;
+  options.time_zone = settings.organization.time_zone;
+  options.retries.attempts = wanted.attempts;
+  options.retries.pause = wanted.retry_after;
+  if (redis) queue_.reset(new queue(executor, *redis));
+  sender_ = std::make_unique<notifier::sender>(executor, channels_of(wanted),
+                                               notifier::sender_options{wanted.in_flight, wanted.attempt_timeout, wanted.ca_file});
+  calling_ = std::make_shared<notifier::notifier>(executor, store, clock, hosts, *sender_, queue_ ? &queue_->work : nullptr, counted,
+                                                  std::move(options));
+  hosts.environment().deliveries_added = [this](const std::vector<store::new_delivery>& added) { calling_->added(added); };
+}
+
+void notifying::start() {
+  if (!calling_) return;
+  if (queue_) {
+    asio::co_spawn(executor_, queue_->commands.run(), rethrow);
+    asio::co_spawn(executor_, queue_->waiting.run(), rethrow);
+  }
+  calling_->start();
+}
+
+void notifying::stop() {
+  if (!calling_) return;
+  calling_->stop();
+  if (queue_) {
+    queue_->waiting.stop();
+    queue_->commands.stop();
+  }
+}
+
+asio::awaitable<gateway::callback_reply> notifying::callback(gateway::callback_request request) {
+  if (!calling_ || callback_secret_.empty()) co_return gateway::callback_reply{404, "reports are not taken here\n"};
+  const bool authentic = notifier::is_authentic(callback_secret_, request.timestamp, request.signature, request.body, clock_.now());
+  if (!authentic) co_return gateway::callback_reply{401, "the signature is wrong, or its time is over\n"};
+  auto report = notifier::parse_report(request.body);
+  if (!report) co_return gateway::callback_reply{400, "must be {\"id\": \"...\", \"outcome\": \"delivered\" or \"failed\"}\n"};
+  auto answer = co_await calling_->report(std::move(*report));
+  co_return gateway::callback_reply{answer.status, std::move(answer.text)};
+}
+
+int notifier_alone(const std::filesystem::path& config_file) {
+  const auto settings = read_config(config_file);
+  if (!settings) return exit_failed;
+  std::cerr << "careteam notifier: the store " << settings->store.path.string()
+            << " is SQLite, which belongs to one process: `careteam serve` calls people itself, with the settings in [notifier]. A "
+               "notifier of its own needs PostgreSQL as the store, which this version does not have yet\n";
+  return exit_failed;
+}
+
+}  // namespace careteam

@@ -1,0 +1,448 @@
+#include "notifier/notifier.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "care/notification.hpp"
+#include "coordination/digest.hpp"
+#include "coordination/people.hpp"
+#include "runtime/log.hpp"
+#include "store/limits.hpp"
+
+namespace careteam::notifier {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+constexpr std::size_t max_handed = 10'000;     // Beyond, the sweep finds them.
+constexpr milliseconds queue_patience{1'000};  // Below the response timeout of the client.
+constexpr milliseconds after_failure{500};     // Of Redis or the store.
+constexpr std::chrono::minutes report_wait{1};
+
+store::instant due_of(const internal::DeliveryPayload& payload) {
+  return store::instant(std::chrono::microseconds(payload.due_us()));
+}
+
+std::optional<internal::DeliveryPayload> payload_of(const store::stored_delivery& delivery) {
+  internal::DeliveryPayload payload;
+  if (!payload.ParseFromString(delivery.what.payload) || payload.effect().empty() || payload.times() == 0) return std::nullopt;
+  return payload;
+}
+
+/// What tells the record that a call was not delivered; nothing: the row names no such thing.
+std::optional<coordination::submission> report_of(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload) {
+  const auto patient = care::patient_of_key(delivery.record);
+  const auto about = care::parse_obligation(delivery.what.obligation);
+  if (!patient || !about) return std::nullopt;
+  coordination::submission what;
+  what.command.set_patient_id(*patient);
+  auto& report = *what.command.mutable_report_undelivered();
+  report.set_stream(about->about.stream);
+  report.set_seq(about->about.seq);
+  report.set_person_id(delivery.what.recipient);
+  what.who.system = true;
+  // Once for all attempts, channels and times of a call.
+  what.id = coordination::digest_of(payload.effect());
+  what.digest = coordination::digest_of(what.command);
+  return what;
+}
+
+}  // namespace
+
+notifier_metrics notifier_metrics::in(runtime::metrics_registry& registry) {
+  const auto attempts = [&](const char* outcome) -> runtime::counter& {
+    return registry.add_counter("careteam_notifier_attempts_total", "Attempts to call somebody outside.", {{"outcome", outcome}});
+  };
+  return {attempts("sent"),
+          attempts("retried"),
+          attempts("failed"),
+          attempts("postponed"),
+          registry.add_counter("careteam_notifier_undelivered_total", "Calls that no channel took, and a human was told."),
+          registry.add_counter("careteam_notifier_callbacks_total", "Reports of providers that were taken."),
+          registry.add_histogram("careteam_notifier_lateness_seconds", "From a call's due time to the end of its first attempt.",
+                                 runtime::latency_buckets())};
+}
+
+notifier::notifier(asio::any_io_executor executor, store::record_store& from, const runtime::clock& clock,
+                   coordination::record_hosts& hosts, sender& to, redis::work_queue* queue, notifier_metrics metrics,
+                   notifier_options options)
+    : executor_(std::move(executor)),
+      store_(from),
+      clock_(clock),
+      hosts_(hosts),
+      sender_(to),
+      queue_(queue),
+      metrics_(metrics),
+      options_(std::move(options)),
+      random_(std::random_device{}()),
+      sleep_(executor_),
+      cleaning_(executor_) {}
+
+void notifier::spawn(asio::awaitable<void> part) {
+  ++running_;
+  asio::co_spawn(executor_, std::move(part), [self = shared_from_this()](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);  // A bug: the process stops.
+    --self->running_;
+  });
+}
+
+void notifier::start() {
+  spawn(run());
+  spawn(clean());
+  if (queue_ != nullptr) spawn(listen());
+}
+
+void notifier::stop() {
+  stopping_ = true;
+  cleaning_.cancel();
+  look();
+}
+
+void notifier::look() {
+  woken_ = true;
+  sleep_.cancel();
+}
+
+const care::account* notifier::account_of(const std::string& person) const {
+  return hosts_.environment().directory.accounts().find(person);
+}
+
+std::size_t notifier::room() const {
+  const auto most = 2 * sender_.options().in_flight;
+  return std::min({sender_.room(), most - std::min(most, in_hand_.size()), store::max_deliveries_at_once});
+}
+
+std::chrono::microseconds notifier::overdue() const {
+  if (next_due_ == store::instant::max()) return {};
+  return std::max<std::chrono::microseconds>(now() - next_due_, {});
+}
+
+// ---- what is to be sent
+
+void notifier::added(const std::vector<store::new_delivery>& deliveries) {
+  std::vector<std::string> ready;
+  for (const auto& one : deliveries) {
+    if (one.not_before <= now()) {
+      ready.push_back(one.id);
+    } else {
+      first_added_ = std::min(first_added_, one.not_before);
+    }
+  }
+  sweep_at_ = std::min(sweep_at_, first_added_);
+  look();
+  if (ready.empty()) return;
+  if (queue_ == nullptr || !queue_->connected()) return hand_over(ready);
+  queue_->add(ready, [weak = weak_from_this(), ready](error_code failed) {
+    const auto self = weak.lock();
+    if (failed && self) self->hand_over(ready);
+  });
+}
+
+void notifier::hand_over(const std::vector<std::string>& ids) {
+  std::vector<redis::queued_work> work;
+  work.reserve(ids.size());
+  for (const auto& id : ids) work.push_back({{}, id});
+  take(std::move(work));
+}
+
+void notifier::take(std::vector<redis::queued_work> work) {
+  for (auto& one : work) {
+    if (handed_.size() >= max_handed) break;
+    handed_.push_back(std::move(one));
+  }
+  look();
+}
+
+asio::awaitable<void> notifier::listen() {
+  asio::steady_timer pause(executor_);
+  auto look_for_abandoned = steady::now() + options_.abandoned_look;
+  while (!stopping_) {
+    if (!queue_->connected() || handed_.size() >= max_handed) {
+      pause.expires_after(after_failure);
+      (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
+    }
+    if (look_for_abandoned <= steady::now()) {
+      look_for_abandoned = steady::now() + options_.abandoned_look;
+      auto left = co_await queue_->take_abandoned(options_.abandoned_look, store::max_deliveries_at_once);
+      if (left) take(std::move(*left));
+    }
+    auto work = co_await queue_->take(sender_.options().in_flight, queue_patience);
+    if (work) {
+      if (!work->empty()) take(std::move(*work));
+      continue;
+    }
+    pause.expires_after(after_failure);
+    (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+asio::awaitable<void> notifier::run() {
+  while (!stopping_) {
+    const auto free = room();
+    const bool worth_it = free >= std::max<std::size_t>(sender_.options().in_flight / 4, 1) || claimed_at_ + claim_pause <= steady::now();
+    if (free == 0 || !worth_it) {
+      co_await wait(claim_pause);
+      continue;
+    }
+    bool more = true;
+    if (!handed_.empty()) {
+      const auto count = static_cast<std::ptrdiff_t>(std::min(free, handed_.size()));
+      std::vector<redis::queued_work> named(handed_.begin(), handed_.begin() + count);
+      handed_.erase(handed_.begin(), handed_.begin() + count);
+      co_await claim(std::move(named));
+    } else if (sweep_at_ <= now() || swept_at_ + options_.longest_look <= steady::now()) {
+      more = co_await sweep(free);
+    } else {
+      more = false;
+    }
+    if (!more && handed_.empty() && !stopping_) co_await wait(options_.longest_look);
+  }
+}
+
+asio::awaitable<void> notifier::claim(std::vector<redis::queued_work> named) {
+  claimed_at_ = steady::now();
+  store::delivery_claim claim{options_.worker, now(), now() + 2 * sender_.options().attempt_timeout, {}, named.size()};
+  for (const auto& one : named) claim.ids.push_back(one.id);
+  auto claimed = co_await store_.claim_deliveries(std::move(claim));
+  if (!claimed) {
+    runtime::log_error("deliveries_not_claimed", {{"error", claimed.error()}});
+    co_await wait(after_failure);
+    co_return;  // The sweep finds them.
+  }
+  std::vector<std::string> over;
+  for (auto& one : named) {
+    const bool ours = std::ranges::any_of(*claimed, [&](const auto& row) { return row.what.id == one.id; });
+    if (one.entry.empty()) continue;
+    if (ours) {
+      of_queue_[one.id] = std::move(one.entry);
+    } else {
+      over.push_back(std::move(one.entry));
+    }
+  }
+  if (queue_ != nullptr) queue_->finish(over);
+  for (auto& delivery : *claimed) call(std::move(delivery));
+}
+
+asio::awaitable<bool> notifier::sweep(std::size_t limit) {
+  claimed_at_ = swept_at_ = steady::now();
+  const bool queued = queue_ != nullptr && queue_->connected();
+  const auto t = now();
+  // What was just added is the queue's to hand out.
+  const auto until = queued ? t - options_.grace : t;
+  store::delivery_claim claim{options_.worker, until, t + 2 * sender_.options().attempt_timeout, {}, limit};
+  auto claimed = co_await store_.claim_deliveries(std::move(claim));
+  if (!claimed) {
+    runtime::log_error("deliveries_not_claimed", {{"error", claimed.error()}});
+    co_await wait(after_failure);
+    co_return false;
+  }
+  const bool more = claimed->size() == limit;
+  for (auto& delivery : *claimed) {
+    if (more) next_due_ = std::min(t, due_of(payload_of(delivery).value_or(internal::DeliveryPayload())));
+    call(std::move(delivery));
+  }
+  if (more) co_return true;
+  first_added_ = store::instant::max();
+  const auto next = co_await store_.next_delivery();
+  next_due_ = next && *next ? **next : store::instant::max();
+  sweep_at_ = std::min(next_due_, first_added_);
+  if (queued && sweep_at_ != store::instant::max()) sweep_at_ += options_.grace;
+  co_return false;
+}
+
+asio::awaitable<void> notifier::wait(steady::duration longest) {
+  if (!std::exchange(woken_, false)) {
+    auto pause = longest;
+    if (sweep_at_ != store::instant::max()) {
+      pause = std::clamp<steady::duration>(sweep_at_ - now(), milliseconds(1), longest);
+    }
+    sleep_.expires_after(pause);
+    (void)co_await sleep_.async_wait(asio::as_tuple(asio::use_awaitable));
+    woken_ = false;
+  }
+}
+
+// ---- an attempt and its outcome
+
+void notifier::call(store::stored_delivery delivery) {
+  const auto id = delivery.what.id;
+  auto payload = payload_of(delivery);
+  if (!payload) {
+    runtime::log_error("delivery_not_readable", {{"delivery", id}});
+    return record({id, delivery.worker, delivery.attempts, store::delivery_state::failed, now(), std::nullopt});
+  }
+  const auto* person = account_of(delivery.what.recipient);
+  const auto priority = static_cast<v1::Priority>(delivery.what.priority);
+  const auto steps = ladder_of(person, options_.of_organization, payload->staff());
+  if (const auto until = quiet_end(person, priority, payload->staff())) {
+    metrics_.postponed.increment();
+    return record({id, delivery.worker, delivery.attempts, store::delivery_state::waiting, *until, std::nullopt});
+  }
+  const auto step = payload->step();
+  if (step >= steps.size()) {
+    auto nobody = after_nobody(delivery, now());
+    return conclude({std::move(delivery), std::move(*payload)}, std::move(nobody));
+  }
+  message what{id, steps[step], priority, clock_.now()};
+  in_hand_.insert_or_assign(id, in_hand{std::move(delivery), std::move(*payload)});
+  sender_.send(std::move(what), [weak = weak_from_this(), id, count = steps.size()](attempt how) {
+    if (const auto self = weak.lock()) self->finish(id, how, count);
+  });
+}
+
+std::optional<store::instant> notifier::quiet_end(const care::account* person, v1::Priority priority, bool staff) const {
+  auto hours = options_.quiet;
+  if (person != nullptr && !person->quiet_hours.empty()) hours = care::parse_quiet_hours(person->quiet_hours);
+  if (!hours) return std::nullopt;
+  return quiet_until(*hours, options_.time_zone, priority, staff, now());
+}
+
+void notifier::finish(const std::string& id, attempt how, std::size_t ladder_size) {
+  const auto at = in_hand_.find(id);
+  if (at == in_hand_.end()) return;
+  const auto& [delivery, payload] = at->second;
+  if (delivery.attempts == 1) metrics_.lateness_seconds.observe(std::max<std::chrono::nanoseconds>(now() - due_of(payload), {}));
+  const double random = static_cast<double>(random_() - std::minstd_rand::min()) / static_cast<double>(std::minstd_rand::max());
+  auto step = after_attempt(delivery, payload, how, ladder_size, options_.retries, random, now());
+  if (step.outcome.state == store::delivery_state::sent) metrics_.sent.increment();
+  if (step.outcome.state == store::delivery_state::waiting) metrics_.retried.increment();
+  if (step.outcome.state == store::delivery_state::failed) metrics_.failed.increment();
+  conclude(at->second, std::move(step));
+}
+
+void notifier::conclude(in_hand one, delivery_step step) {
+  if (!step.exhausted) return record(std::move(step.outcome));
+  in_hand_.insert_or_assign(one.delivery.what.id, one);
+  spawn(end_at_human(std::move(one), std::move(step)));
+}
+
+asio::awaitable<void> notifier::end_at_human(in_hand one, delivery_step step) {
+  const bool told = co_await tell_human(one);
+  if (told) {
+    record(std::move(step.outcome));
+  } else {
+    forget(one.delivery.what.id);  // Its lease ends, and it is tried again.
+  }
+}
+
+asio::awaitable<bool> notifier::tell_human(in_hand one) {
+  const auto now_stored = co_await store_.find_delivery(one.delivery.what.id);
+  if (!now_stored) co_return false;
+  // Somebody answered while it was on its way: there is nothing to see to.
+  const bool quiet = !*now_stored || (*now_stored)->state == store::delivery_state::acknowledged;
+  if (quiet) co_return true;
+  auto report = report_of(one.delivery, one.payload);
+  if (!report) {
+    runtime::log_error("delivery_of_nothing", {{"delivery", one.delivery.what.id}});
+    co_return true;
+  }
+  auto answered = std::make_shared<std::optional<care::outcome<care::place>>>();
+  auto event = std::make_shared<asio::steady_timer>(executor_, report_wait);
+  report->answer = [answered, event](const coordination::submission&, coordination::command_answer given) {
+    *answered = std::move(given.result);
+    event->cancel();
+  };
+  const auto host = hosts_.find_or_make(care::record_named_by(report->command));
+  host->submit(std::move(*report));
+  if (!*answered) (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!*answered) co_return false;
+  if (**answered) {
+    metrics_.undelivered.increment();
+    runtime::log_warning("call_undelivered", {{"delivery", one.delivery.what.id}});
+    co_return true;
+  }
+  const auto& why = (*answered)->error();
+  const bool passing = why.code == care::code::unavailable || why.code == care::code::resource_exhausted;
+  runtime::log_error("call_undelivered_not_told", {{"delivery", one.delivery.what.id}, {"text", why.message}});
+  co_return !passing;
+}
+
+void notifier::record(store::delivery_outcome outcome) {
+  outcomes_.push_back(std::move(outcome));
+  if (recording_) return;
+  recording_ = true;
+  spawn(record_all());
+}
+
+asio::awaitable<void> notifier::record_all() {
+  asio::steady_timer pause(executor_);
+  while (!outcomes_.empty()) {
+    const auto count = std::min(outcomes_.size(), store::max_deliveries_at_once);
+    std::vector<store::delivery_outcome> some(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count));
+    const auto recorded = co_await store_.record_outcomes(some);
+    if (!recorded) {
+      runtime::log_error("outcomes_not_recorded", {{"error", recorded.error()}});
+      if (stopping_) break;  // Their leases end, and the attempts are made again under the same ids.
+      pause.expires_after(after_failure);
+      (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
+    }
+    outcomes_.erase(outcomes_.begin(), outcomes_.begin() + static_cast<std::ptrdiff_t>(count));
+    std::vector<std::string> over;
+    for (const auto& one : some) {
+      auto next = one.state == store::delivery_state::waiting ? one.next : store::instant::max();
+      if (one.then) next = std::min(next, one.then->not_before);
+      first_added_ = std::min(first_added_, next);
+      if (auto entry = forget(one.id); !entry.empty()) over.push_back(std::move(entry));
+    }
+    sweep_at_ = std::min(sweep_at_, first_added_);
+    if (queue_ != nullptr) queue_->finish(over);
+    look();
+  }
+  outcomes_.clear();
+  recording_ = false;
+}
+
+std::string notifier::forget(const std::string& id) {
+  in_hand_.erase(id);
+  const auto entry = of_queue_.extract(id);
+  return entry.empty() ? std::string() : entry.mapped();
+}
+
+// ---- what comes back later
+
+asio::awaitable<callback_answer> notifier::report(provider_report what) {
+  auto found = co_await store_.find_delivery(what.id);
+  if (!found) co_return callback_answer{503, "try again\n"};
+  if (!*found) co_return callback_answer{404, "there is no such delivery\n"};
+  const auto& delivery = **found;
+  auto payload = payload_of(delivery);
+  metrics_.callbacks.increment();
+  const bool settled = delivery.state == store::delivery_state::acknowledged || delivery.state == store::delivery_state::failed;
+  if (!what.failed || settled || !payload) co_return callback_answer{200, "noted\n"};
+  const auto steps = ladder_of(account_of(delivery.what.recipient), options_.of_organization, payload->staff());
+  auto step = after_attempt(delivery, *payload, {verdict::refused, std::nullopt}, std::max<std::size_t>(steps.size(), 1), options_.retries,
+                            0, now());
+  if (step.exhausted) {
+    in_hand one{delivery, *payload};
+    const bool told = co_await tell_human(std::move(one));
+    if (!told) co_return callback_answer{503, "try again\n"};
+  }
+  std::vector<store::delivery_outcome> outcomes;
+  outcomes.push_back(step.outcome);
+  const auto recorded = co_await store_.record_outcomes(std::move(outcomes));
+  if (!recorded) co_return callback_answer{503, "try again\n"};
+  if (step.outcome.then) sweep_at_ = first_added_ = std::min({first_added_, sweep_at_, step.outcome.then->not_before});
+  look();
+  co_return callback_answer{200, "noted\n"};
+}
+
+asio::awaitable<void> notifier::clean() {
+  while (!stopping_) {
+    store::delivery_cleaning step{now() - options_.kept, 0};
+    do {
+      const auto cleaned = co_await store_.clean_deliveries(step);
+      step.after = cleaned ? cleaned->after : 0;
+    } while (step.after != 0 && !stopping_);
+    if (stopping_) break;
+    cleaning_.expires_after(options_.cleaning);
+    (void)co_await cleaning_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+}  // namespace careteam::notifier
