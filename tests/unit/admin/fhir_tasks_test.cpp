@@ -74,7 +74,12 @@ class one_store {
   std::vector<std::string> differences() { return loop_.run(rebuild(*store_)).value().differences; }
 
   json::array exported(const std::string& patient, told_texts texts = told_texts::all) {
-    const auto organization = record("").organization;
+    known_organization organization{care::task_setting()};
+    for (const auto& stored : loop_.run(store_->read_record(care::record_key(""), 0, 16u << 20)).value()) {
+      v1::Entry entry;
+      EXPECT_TRUE(coordination::parse_entry(stored, entry));
+      organization.take(entry);
+    }
     fhir_export all(patient, organization, texts, std::chrono::floor<std::chrono::microseconds>(clock_.now()));
     for (const auto& stored : loop_.run(store_->read_record(care::record_key(patient), 0, 16u << 20)).value()) {
       v1::Entry entry;
