@@ -145,19 +145,6 @@ void apply_task(tasks_state& state, const v1::Entry& entry);
 /// The entry of the same stream that this one is about, when it is about a task, or about a call that could not be delivered; 0: none.
 std::uint64_t about_task(const v1::Entry& entry);
 
-/// A timer of a task: it fires as FireTaskTimer{task at `version`, kind, level} when it is due.
-struct running_timer {
-  place task;
-  v1::TaskTimer kind = v1::TASK_TIMER_UNSPECIFIED;
-  std::uint32_t level = 0;
-  instant due{};
-  std::uint64_t version = 0;
-  bool operator==(const running_timer&) const = default;
-};
-/// Every running timer, by task and kind.
-std::vector<running_timer> running_timers(const tasks_state& state);
-/// Those of one task; none when nobody owes anything for it.
-std::vector<running_timer> running_timers(const tasks_state& state, place task);
 /// Puts the timers of one task on the record's board, and takes those from it that run no more (G5).
 void keep_timers(timer_board& board, const tasks_state& state, place task, std::string_view patient_id, std::uint64_t record_version);
 

@@ -60,10 +60,6 @@ v1::Command command_to_fire(v1::TaskTimer timer, const task_deadline& deadline, 
   return command;
 }
 
-void add_pending(std::vector<running_timer>& to, place at, const task_state& task) {
-  for (const auto& [kind, deadline] : task.timers) to.push_back({at, kind, deadline.level, deadline.at, deadline.version});
-}
-
 }  // namespace
 
 outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer& asked, const actor& who, const task_context& context) {
@@ -78,18 +74,6 @@ outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer
   if (deadline.version != asked.task().expected_version() || deadline.level != asked.level()) return facts{};
   if (context.now < deadline.at) return refuse(code::failed_precondition, "fireTaskTimer", "is not due yet");
   return take_effect({at, open->second, who, context, "fireTaskTimer"}, asked.timer(), deadline);
-}
-
-std::vector<running_timer> running_timers(const tasks_state& state) {
-  std::vector<running_timer> result;
-  for (const auto& [at, task] : state.open) add_pending(result, at, task);
-  return result;
-}
-
-std::vector<running_timer> running_timers(const tasks_state& state, place task) {
-  std::vector<running_timer> result;
-  if (const auto open = state.open.find(task); open != state.open.end()) add_pending(result, task, open->second);
-  return result;
 }
 
 void keep_timers(timer_board& board, const tasks_state& state, place task, std::string_view patient_id, std::uint64_t record_version) {

@@ -5,7 +5,8 @@
 //   commands.increment();
 //
 // Everything here belongs to the event loop's thread, except atomic_counter, which any thread may increment.
-// A label's value is a constant of ours, fixed at registration: no id of a person, no patient's text.
+// A label's value is a constant of ours, fixed at registration, or the id of something that the clinic defines, a duty, where the caller
+// bounds their number: no id of a person, no patient's text.
 #pragma once
 
 #include <atomic>

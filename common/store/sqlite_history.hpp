@@ -31,6 +31,11 @@ class record_history {
 
   /// Where the record's streams stand; empty: there is no such record.
   std::vector<stream_head> heads(const record_key& record);
+  /// The records whose keys begin with `prefix`, in the order of their keys.
+  std::vector<record_key> keys(const std::string& prefix);
+  /// Entries of the record behind a version, in the order in which they were committed: some 64 KiB of them, at least one; none: there are
+  /// no more. Throws open_error (corrupt).
+  std::vector<stored_entry> page(const record_key& record, std::uint64_t after);
   /// Every entry of the record in the order in which they were committed. Memory: a MiB of them. Throws open_error (corrupt).
   void each(const record_key& record, const std::function<void(const stored_entry&)>& visit);
   /// Everybody who has received something of the stream, by person and device.

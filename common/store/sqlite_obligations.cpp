@@ -55,7 +55,10 @@ obligation_reads::obligation_reads(sqlite_connection& connection)
                   "WHERE (o.owner, o.breach, o.record, o.stream, o.seq) > (?1, ?2, ?3, ?4, ?5) "
                   "ORDER BY o.owner, o.breach, o.record, o.stream, o.seq LIMIT ?6"),
       count_(connection,
-             "SELECT priority, count(*), sum(breach < ?1) FROM obligations WHERE parts & 1 GROUP BY priority ORDER BY priority") {}
+             "SELECT priority, count(*), sum(breach < ?1) FROM obligations WHERE parts & 1 GROUP BY priority ORDER BY priority"),
+      count_owners_(connection,
+                    "SELECT n.name, count(*), sum(o.breach < ?3) FROM names n CROSS JOIN obligations o ON o.owner = n.id "
+                    "WHERE n.name >= ?1 AND n.name < ?2 AND o.parts & 1 GROUP BY n.name ORDER BY n.name") {}
 
 std::vector<stored_obligation> obligation_reads::of_owner(std::int64_t owner, const std::optional<stored_obligation>& after,
                                                           std::int64_t after_record, std::size_t limit) {
@@ -77,6 +80,16 @@ std::vector<obligation_count> obligation_reads::count(instant now) {
   std::vector<obligation_count> counts;
   query rows(count_, micros(now));
   while (rows.next()) counts.push_back({rows.as<std::uint8_t>(0), rows.as<std::uint64_t>(1), rows.as<std::uint64_t>(2)});
+  return counts;
+}
+
+std::vector<owner_count> obligation_reads::count_by_owner(const std::string& prefix, instant now) {
+  require(!prefix.empty() && static_cast<unsigned char>(prefix.back()) < 0x7f, "the names of owners begin with an ASCII prefix");
+  std::string behind = prefix;  // The first text behind every name that begins so.
+  ++behind.back();
+  std::vector<owner_count> counts;
+  query rows(count_owners_, std::string_view(prefix), std::string_view(behind), micros(now));
+  while (rows.next()) counts.push_back({std::string(rows.bytes(0)), rows.as<std::uint64_t>(1), rows.as<std::uint64_t>(2)});
   return counts;
 }
 

@@ -33,9 +33,10 @@ class obligation_reads {
   std::vector<stored_obligation> all(const std::optional<stored_obligation>& after, std::int64_t after_owner, std::int64_t after_record,
                                      std::size_t limit);
   std::vector<obligation_count> count(instant now);
+  std::vector<owner_count> count_by_owner(const std::string& prefix, instant now);
 
  private:
-  statement select_owner_, select_all_, count_;
+  statement select_owner_, select_all_, count_, count_owners_;
 };
 
 }  // namespace careteam::store

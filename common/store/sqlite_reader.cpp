@@ -331,6 +331,10 @@ std::vector<obligation_count> sqlite_reader::count_obligations(instant now) {
   return obligations_.count(now);
 }
 
+std::vector<owner_count> sqlite_reader::count_by_owner(const std::string& prefix, instant now) {
+  return obligations_.count_by_owner(prefix, now);
+}
+
 std::vector<own_count> sqlite_reader::count_own(std::vector<own_count> counts) {
   for (auto& count : counts) {
     const auto stream = find_stream(count.record, count.stream);

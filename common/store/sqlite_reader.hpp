@@ -44,6 +44,7 @@ class sqlite_reader {
   std::vector<stored_obligation> obligations_of(const std::string& owner, const std::optional<stored_obligation>& after, std::size_t limit);
   std::vector<stored_obligation> all_obligations(const std::optional<stored_obligation>& after, std::size_t limit);
   std::vector<obligation_count> count_obligations(instant now);
+  std::vector<owner_count> count_by_owner(const std::string& prefix, instant now);
   std::vector<own_count> count_own(std::vector<own_count> counts);
 
  private:

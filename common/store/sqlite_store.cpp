@@ -616,6 +616,9 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<std::vector<obligation_count>>> count_obligations(instant now) override {
     return ask(core_, make_read(&sqlite_reader::count_obligations, now));
   }
+  asio::awaitable<result<std::vector<owner_count>>> count_by_owner(std::string prefix, instant now) override {
+    return ask(core_, make_read(&sqlite_reader::count_by_owner, std::move(prefix), now));
+  }
   asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) override {
     const std::size_t count = claim.limit;
     return ask(core_, make_write(&sqlite_writer::claim, std::move(claim), count));

@@ -190,6 +190,13 @@ struct obligation_count {
   std::uint64_t overdue = 0;  ///< Of them: whose deadline has passed.
 };
 
+/// How much one owner answers for, over all records.
+struct owner_count {
+  std::string owner;
+  std::uint64_t open = 0;
+  std::uint64_t overdue = 0;  ///< Of them: whose deadline has passed.
+};
+
 /// How a delivery stands. Acknowledged and failed are final.
 enum class delivery_state : std::uint8_t {
   waiting = 1,       ///< For its next attempt, or for the outcome of one.
@@ -354,6 +361,10 @@ class record_store {
 
   /// How much is open and overdue at an instant, by priority.
   virtual boost::asio::awaitable<result<std::vector<obligation_count>>> count_obligations(instant now) = 0;
+
+  /// The same of each owner whose name begins with `prefix` (ASCII, not empty), in the order of their names; without those who answer for
+  /// nothing. For a kind of owner of which there are few.
+  virtual boost::asio::awaitable<result<std::vector<owner_count>>> count_by_owner(std::string prefix, instant now) = 0;
 
   /// Claims deliveries, durably; answers them as they are then.
   virtual boost::asio::awaitable<result<std::vector<stored_delivery>>> claim_deliveries(delivery_claim claim) = 0;

@@ -324,8 +324,8 @@ class task_writer {
 
 }  // namespace
 
-fhir_export::fhir_export(std::string patient_id, const care::organization_state& people, told_texts texts, care::instant now)
-    : people_(people), texts_(texts), now_(now), record_(std::move(patient_id)) {}
+fhir_export::fhir_export(std::string patient_id, const known_organization& organization, told_texts texts, care::instant now)
+    : organization_(organization), texts_(texts), now_(now), record_(std::move(patient_id)) {}
 
 void fhir_export::take(const v1::Entry& entry) {
   care::apply(record_, entry);
@@ -339,7 +339,7 @@ void fhir_export::take(const v1::Entry& entry) {
 }
 
 json::array fhir_export::resources() const {
-  people_writer people(people_, texts_);
+  people_writer people(organization_.people(), texts_);
   std::vector<std::pair<care::instant, json::object>> tasks;
   const auto team = care_team(record_.team, now_, people);
   for (const auto& [at, entries] : tasks_) {
@@ -347,7 +347,9 @@ json::array fhir_export::resources() const {
     care::page_in_task(one, at, entries);
     const auto* task = one.find(at);
     if (!task) continue;
-    const auto owner = care::owner_of(*task, {record_.team, people_, care::usual_task_setting(), now_});
+    // What has ended was done by whoever held the duty then.
+    const auto owner =
+        task->open() ? care::owner_of(*task, {record_.team, organization_.people(), organization_.setting(), now_}) : task->owner;
     task_writer writer(record_, at, *task, entries, owner, texts_, people);
     tasks.emplace_back(care::to_instant(entries.front().time()).value_or(care::instant{}), writer.resource());
   }

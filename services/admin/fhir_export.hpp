@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "admin/obligation_history.hpp"
+#include "admin/known_organization.hpp"
+#include "admin/told_texts.hpp"
 #include "care/record.hpp"
 
 namespace careteam::admin {
@@ -17,9 +18,9 @@ namespace careteam::admin {
 /// A record's export. Use once: take every entry, then ask for the resources.
 class fhir_export {
  public:
-  /// `people`: the organisation's accounts, at `now`; must outlive this. Without texts neither names nor anything that people wrote is
-  /// told: an import cannot take such a file, and a count of what is overdue can.
-  fhir_export(std::string patient_id, const care::organization_state& people, told_texts texts, care::instant now);
+  /// `organization`: the accounts and the duties at `now`; must outlive this. A duty's task is owned by whoever holds the duty. Without
+  /// texts neither names nor anything that people wrote is told: an import cannot take such a file, and a count of what is overdue can.
+  fhir_export(std::string patient_id, const known_organization& organization, told_texts texts, care::instant now);
 
   /// The next entry of the record, of whatever stream.
   void take(const v1::Entry& entry);
@@ -29,7 +30,7 @@ class fhir_export {
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
 
  private:
-  const care::organization_state& people_;
+  const known_organization& organization_;
   told_texts texts_;
   care::instant now_;
   care::record_state record_;

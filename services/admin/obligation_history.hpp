@@ -1,12 +1,17 @@
-// One task's history in plain words: who had it when, what was tried, and why it moved. Pure: entries in, lines out.
+// The history of one task, or of one message that must be acknowledged, in plain words: who had it when, what was tried, and why it moved.
+// Pure: entries in, lines out.
 //
-// Who answers for the task is not told by an entry: it follows from the task, the team and the accounts as they were, by the rule that the
-// server itself goes by (care::accountable). So it can change by what is not about the task, and that is told too.
+// Who answers for it is not told by an entry: it follows from the obligation, the team, the accounts and the duties as they were, by the
+// rules that the server itself goes by (care::accountable, care::obligations_of). So it can change by what is not about it, a duty that is
+// handed over for example, and that is told too.
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 
+#include "admin/known_organization.hpp"
+#include "admin/obligation_words.hpp"
 #include "care/record.hpp"
 #include "care/time.hpp"
 
@@ -15,37 +20,44 @@ namespace careteam::admin {
 struct obligation_step {
   care::instant time{};
   std::string what;         ///< In plain words: ids, roles, times, and texts only where they were asked for.
-  std::string accountable;  ///< Who answers for the task from now on; empty: nobody has to any more.
+  std::string accountable;  ///< Who answers for it from now on, "nina" or "nina, tom"; empty: nobody has to any more.
 };
-
-/// Whether the words of people (title, reasons, values) are told. They are a patient's data.
-enum class told_texts { none, all };
 
 class obligation_history {
  public:
   using listener = std::function<void(const obligation_step&)>;
 
-  /// `task`: where it began.
-  obligation_history(std::string patient_id, care::place task, told_texts texts, listener tell);
+  /// `at`: where it began. `setting`: see known_organization.
+  obligation_history(std::string patient_id, care::place at, told_texts texts, care::task_setting setting, listener tell);
 
-  /// The next entry of the organisation's record: the accounts. In the order of time with those of the record.
+  /// The next entry of the organisation's record or of a duty's. By time with those of the patient's record.
   void take_organization(const v1::Entry& entry);
   /// The next entry of the patient's record, of whatever stream.
   void take(const v1::Entry& entry);
 
-  /// A task began at the place.
+  /// A task or a message began at the place.
   bool found() const { return found_; }
+  /// Who answers for it at an instant that is not before the last entry that was taken, since when, and why.
+  obligation_step standing(care::instant t) const;
 
  private:
+  bool begins(const v1::Entry& entry) const;
+  bool is_about(const v1::Entry& entry) const;
+  bool follows(const v1::Entry& entry) const;
+  std::string words(const v1::Entry& entry) const;
   std::string accountable_at(care::instant t) const;
   void tell(care::instant time, std::string what);
   void tell_if_moved(care::instant time, std::string_view why);
+  void tell_what_time_moved(care::instant now);
 
-  care::place task_;
-  told_texts texts_;
+  care::place at_;
+  bool is_message_ = false;
+  std::set<std::uint64_t> asked_by_;  ///< The entries of its stream that ask for it: the first, and corrections.
+  obligation_words words_;
   listener tell_;
   care::record_state record_;
-  care::record_state organization_;
+  known_organization organization_;
+  obligation_step last_move_;  ///< What was told when somebody else came to answer for it.
   std::string accountable_;
   bool found_ = false;
 };

@@ -56,9 +56,10 @@ int audit(const std::filesystem::path& config_file, const audit_request& asked);
 
 struct explain_request {
   std::string patient, obligation;
+  std::string at;  ///< Only who answered then; empty: the whole history.
   bool texts = false, json = false;
 };
-/// `careteam explain`: one task's history in plain words, from the store's file.
+/// `careteam explain`: the history of one task or message in plain words, from the store's file.
 int explain(const std::filesystem::path& config_file, const explain_request& asked);
 
 struct export_request {

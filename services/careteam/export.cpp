@@ -10,7 +10,8 @@
 #include "admin/fhir_export.hpp"
 #include "careteam/audit_note.hpp"
 #include "careteam/commands.hpp"
-#include "coordination/record_loading.hpp"
+#include "careteam/entry_reading.hpp"
+#include "careteam/task_settings.hpp"
 #include "runtime/clock.hpp"
 #include "store/sqlite_history.hpp"
 
@@ -18,17 +19,6 @@ namespace careteam {
 namespace {
 
 constexpr mode_t owner_only = 0600;
-
-void each_entry(store::record_history& history, const std::string& patient, const std::function<void(const v1::Entry&)>& visit) {
-  v1::Entry entry;
-  history.each(care::record_key(patient), [&](const store::stored_entry& stored) {
-    if (!coordination::parse_entry(stored, entry)) {
-      throw std::runtime_error("entry " + std::to_string(stored.seq) + " of stream " + std::to_string(stored.stream) +
-                               " cannot be read: run careteam verify");
-    }
-    visit(entry);
-  });
-}
 
 /// The records that are asked for; nothing after saying on stderr which is not there.
 std::optional<std::vector<std::string>> records_to_export(store::record_history& history, const care::organization_state& people,
@@ -58,13 +48,13 @@ std::ofstream open_new(const std::filesystem::path& file) {
 
 /// Writes the Bundle; how many tasks it has.
 std::size_t write_bundle(std::ostream& to, store::record_history& history, const std::vector<std::string>& patients,
-                         const care::organization_state& people, admin::told_texts texts) {
+                         const admin::known_organization& organization, admin::told_texts texts) {
   const auto now = std::chrono::floor<std::chrono::microseconds>(runtime::system_clock().now());
   std::size_t tasks = 0;
   admin::bundle_writer bundle(to, now);
   for (const auto& patient : patients) {
-    admin::fhir_export record(patient, people, texts, now);
-    each_entry(history, patient, [&](const v1::Entry& entry) { record.take(entry); });
+    admin::fhir_export record(patient, organization, texts, now);
+    for (entry_reader entries(history, care::record_key(patient)); entries.next(); entries.advance()) record.take(*entries.next());
     bundle.add(record.resources());
     tasks += record.tasks();
   }
@@ -79,9 +69,9 @@ int export_tasks(const std::filesystem::path& config_file, const export_request&
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
   store::record_history history(settings->store.path.string());
-  care::record_state organization;
-  each_entry(history, "", [&](const v1::Entry& entry) { care::apply(organization, entry); });
-  const auto patients = records_to_export(history, organization.organization, asked.patients);
+  admin::known_organization organization(task_setting_of(*settings));
+  organization_reader(history).read_until(care::instant::max(), [&](const v1::Entry& entry) { organization.take(entry); });
+  const auto patients = records_to_export(history, organization.people(), asked.patients);
   if (!patients) return exit_failed;
 
   std::vector<internal::NoteAudit> notes(patients->size());
@@ -90,11 +80,11 @@ int export_tasks(const std::filesystem::path& config_file, const export_request&
 
   const auto texts = asked.texts ? admin::told_texts::all : admin::told_texts::none;
   if (asked.out.empty()) {
-    write_bundle(std::cout, history, *patients, organization.organization, texts);
+    write_bundle(std::cout, history, *patients, organization, texts);
     return std::cout ? exit_done : exit_failed;
   }
   auto file = open_new(asked.out);
-  const auto tasks = write_bundle(file, history, *patients, organization.organization, texts);
+  const auto tasks = write_bundle(file, history, *patients, organization, texts);
   if (!file) {
     std::error_code ignored;
     std::filesystem::remove(asked.out, ignored);

@@ -97,12 +97,15 @@ int main(int argc, char** argv) {
   auditing->add_flag("--refusals", question.refusals, "Only what was refused");
   auditing->add_flag("--json", question.json, "One JSON object a line");
 
-  auto* explaining = app.add_subcommand(
-      "explain", "One task's history in plain words: who had it when, what was tried, and why it moved; also while the server runs");
+  auto* explaining = app.add_subcommand("explain",
+                                        "The history of a task or of a message to be acknowledged in plain words: who had it when, what "
+                                        "was tried, and why it moved; also while "
+                                        "the server runs");
   with_config(explaining);
   explain_request obligation;
   explaining->add_option("patient", obligation.patient, "The patient's id")->required();
-  explaining->add_option("obligation", obligation.obligation, "The task: its stream and number, clinical/17")->required();
+  explaining->add_option("obligation", obligation.obligation, "The task or the message: its stream and number, clinical/17")->required();
+  explaining->add_option("--at", obligation.at, "Only who answered for it at this moment, and why: 2026-03-01T07:00:00Z");
   explaining->add_flag("--texts", obligation.texts, "Also what people wrote: titles and reasons, which are the patient's data");
   explaining->add_flag("--json", obligation.json, "One JSON object a line");
 

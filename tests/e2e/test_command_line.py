@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_1_and_leaves_nothing_behind(nowhere, words, told
     assert sorted(one.name for one in nowhere.folder.iterdir() if not one.name.endswith(".lock")) == before
 
 
-@pytest.mark.parametrize("words", [["enroll", "--person", "kim"], ["sessions", "--revoke", "kim"], ["audit"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["enroll", "--person", "kim"], ["sessions", "--revoke", "kim"], ["audit"], ["explain", "rosa", "clinical/1", "--at", "yesterday"]], ids=" ".join)
 def test_half_a_question_is_wrong_usage(nowhere, words):
     done = careteam(*words, "--config", nowhere.config)
     assert done.returncode == 2 and done.stderr.startswith(f"careteam {words[0]}: ") and not done.stdout

@@ -170,7 +170,7 @@ async def test_a_task_is_explained_in_plain_words():
         # That somebody looked is in the audit, with the place.
         audited = server.tool("audit", "--config", server.config, "--patient", "pat").stdout
         assert f"stream=clinical seq={seq}" in audited
-        for obligation, wrong in (("clinical/99999", "no task began"), (f"clinical/{seq + 1}", "no task began"), ("clinical/x", "is no task"), ("nowhere/1", "is no task")):
+        for obligation, wrong in (("clinical/99999", "no task or message"), (f"clinical/{seq + 1}", "no task or message"), ("clinical/x", "is no task"), ("nowhere/1", "is no task")):
             got = server.tool("explain", "--config", server.config, "pat", obligation)
             assert got.returncode != 0 and wrong in got.stderr, got
         assert "no such record" in server.tool("explain", "--config", server.config, "nobody", "clinical/1").stderr

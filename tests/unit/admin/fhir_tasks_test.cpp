@@ -4,13 +4,12 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 
-#include "../store/fixture.hpp"
+#include "../store/new_store.hpp"
 #include "admin/fhir_export.hpp"
 #include "admin/importer.hpp"
 #include "admin/rebuild.hpp"
 #include "coordination/record_loading.hpp"
 #include "fhir_files.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace careteam::admin::test {
 namespace {
@@ -48,10 +47,7 @@ std::string bundle_of(const std::vector<std::string>& entries) {
 class one_store {
  public:
   one_store() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
+    store_ = store::test::new_store(loop_, folder_);
     importer_ = std::make_unique<importer>(*store_, clock_, 1000);
   }
   ~one_store() {
@@ -78,7 +74,12 @@ class one_store {
   std::vector<std::string> differences() { return loop_.run(rebuild(*store_)).value().differences; }
 
   json::array exported(const std::string& patient, told_texts texts = told_texts::all) {
-    const auto organization = record("").organization;
+    known_organization organization{care::task_setting()};
+    for (const auto& stored : loop_.run(store_->read_record(care::record_key(""), 0, 16u << 20)).value()) {
+      v1::Entry entry;
+      EXPECT_TRUE(coordination::parse_entry(stored, entry));
+      organization.take(entry);
+    }
     fhir_export all(patient, organization, texts, std::chrono::floor<std::chrono::microseconds>(clock_.now()));
     for (const auto& stored : loop_.run(store_->read_record(care::record_key(patient), 0, 16u << 20)).value()) {
       v1::Entry entry;

@@ -4,10 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../store/fixture.hpp"
+#include "../store/new_store.hpp"
 #include "care/record.hpp"
 #include "coordination/obligation_rows.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace careteam::admin {
 namespace {
@@ -21,10 +20,7 @@ using testing::IsEmpty;
 class rebuilding : public testing::Test {
  protected:
   rebuilding() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
+    store_ = store::test::new_store(loop_, folder_);
     v1::Entry opened;
     opened.set_patient_id("rosa");
     opened.set_stream(v1::STREAM_SHARED);

@@ -10,7 +10,23 @@ void set_ref(v1::TaskRef& ref, place at) {
   ref.set_seq(at.seq);
 }
 
+void add_running(std::vector<running_timer>& to, place at, const task_state& task) {
+  for (const auto& [kind, deadline] : task.timers) to.push_back({at, kind, deadline.level, deadline.at, deadline.version});
+}
+
 }  // namespace
+
+std::vector<running_timer> running_timers(const tasks_state& state) {
+  std::vector<running_timer> result;
+  for (const auto& [at, task] : state.open) add_running(result, at, task);
+  return result;
+}
+
+std::vector<running_timer> running_timers(const tasks_state& state, place task) {
+  std::vector<running_timer> result;
+  if (const auto open = state.open.find(task); open != state.open.end()) add_running(result, task, open->second);
+  return result;
+}
 
 task::task(std::string_view title, v1::TaskKind kind) {
   order_.set_kind(kind);

@@ -57,6 +57,20 @@ v1::Command fire(place at, v1::TaskTimer timer, std::uint32_t level, std::uint64
 /// The same command, naming the version that the client saw.
 v1::Command seen_at(std::uint64_t version, v1::Command command);
 
+/// A timer of a task: it fires as FireTaskTimer{task at `version`, kind, level} when it is due.
+struct running_timer {
+  place task;
+  v1::TaskTimer kind = v1::TASK_TIMER_UNSPECIFIED;
+  std::uint32_t level = 0;
+  instant due{};
+  std::uint64_t version = 0;
+  bool operator==(const running_timer&) const = default;
+};
+/// Every running timer, by task and kind.
+std::vector<running_timer> running_timers(const tasks_state& state);
+/// Those of one task; none when nobody owes anything for it.
+std::vector<running_timer> running_timers(const tasks_state& state, place task);
+
 /// A status by FHIR's code; unspecified when there is none such.
 v1::TaskStatus task_status(std::string_view code);
 

@@ -8,14 +8,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "../store/fixture.hpp"
+#include "../store/new_store.hpp"
 #include "coordination/delivery_changes.hpp"
 #include "coordination/digest.hpp"
 #include "coordination/people.hpp"
 #include "coordination/record_hosts.hpp"
 #include "coordination/record_loading.hpp"
 #include "runtime/uuid.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace careteam::coordination {
 namespace {
@@ -69,10 +68,7 @@ class process {
 class record_host_on_a_store : public testing::Test {
  protected:
   record_host_on_a_store() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
+    store_ = store::test::new_store(loop_, folder_);
     one_.emplace(loop_, *store_, clock_);
     other_.emplace(loop_, *store_, clock_);
     for (const auto* person : {"pat", "nina", "rao"}) {

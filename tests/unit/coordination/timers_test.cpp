@@ -7,9 +7,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "../store/fixture.hpp"
+#include "../store/new_store.hpp"
 #include "coordination/timer_changes.hpp"
-#include "store/sqlite_store.hpp"
 
 namespace careteam::coordination {
 namespace {
@@ -33,12 +32,7 @@ timer_limits quick() {
 
 class firing : public testing::Test {
  protected:
-  firing() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
-  }
+  firing() { store_ = store::test::new_store(loop_, folder_); }
   ~firing() override {
     for (const auto& one : services_) one->stop();
     run_until([&] { return std::ranges::none_of(services_, [](const auto& one) { return one->running(); }); });

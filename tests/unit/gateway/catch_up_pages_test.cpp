@@ -4,8 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../store/fixture.hpp"
-#include "store/sqlite_store.hpp"
+#include "../store/new_store.hpp"
 
 namespace careteam::gateway {
 namespace {
@@ -18,12 +17,7 @@ constexpr auto clinical = static_cast<store::stream_kind>(v1::STREAM_CLINICAL);
 
 class catch_up_pages_test : public testing::Test {
  protected:
-  catch_up_pages_test() {
-    store::sqlite_options options;
-    options.path = folder_.file("store.db");
-    options.missing = store::when_missing::create;
-    store_ = store::open_sqlite(loop_.context().get_executor(), options);
-  }
+  catch_up_pages_test() { store_ = store::test::new_store(loop_, folder_); }
 
   void append(std::uint64_t seq, std::string bytes) {
     auto done = loop_.run(store_->append(request("patient/pat", seq - 1).entry(clinical, seq, std::move(bytes))));

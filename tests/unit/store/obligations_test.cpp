@@ -96,6 +96,21 @@ TEST_P(obligations, are_counted_once_each_by_priority) {
   EXPECT_EQ(counts[1].overdue, 1u);
 }
 
+TEST_P(obligations, are_counted_once_each_by_owner_of_a_kind) {
+  write("patient/rosa", 0,
+        {row("duty/onc-rn", 10, 1), row("duty/onc-rn", 12, 2), row("duty/onc-md", -1, 3), row("duty/pharm", 10, 4, 2), row("dutz", 10, 5),
+         row("person/nina", 10, 6)});
+  write("patient/ben", 0, {row("duty/onc-rn", 11, 1)});
+  const auto counts = loop_.run(store_->count_by_owner("duty/", request::at(11))).value();
+  ASSERT_EQ(counts.size(), 2u) << "neither other kinds, nor whoever is only concerned";
+  EXPECT_EQ(counts[0].owner, "duty/onc-md");
+  EXPECT_EQ(counts[0].open, 1u);
+  EXPECT_EQ(counts[0].overdue, 0u);
+  EXPECT_EQ(counts[1].owner, "duty/onc-rn");
+  EXPECT_EQ(counts[1].open, 3u);
+  EXPECT_EQ(counts[1].overdue, 1u);
+}
+
 TEST_P(obligations, a_walk_over_all_of_them_meets_each_once) {
   write("patient/rosa", 0, {row("person/nina", 10, 1), row("person/rao", 10, 1), row("duty/onc-rn", 3, 2)});
   write("patient/ben", 0, {row("person/nina", 10, 1), row("person/nina", -1, 2)});

@@ -1,0 +1,28 @@
+#include "admin/known_organization.hpp"
+
+#include <utility>
+
+namespace careteam::admin {
+
+known_organization::known_organization(care::task_setting setting)
+    : index_(organization_.organization, setting.safety_person), setting_(std::move(setting)) {
+  setting_.duties = &index_;
+}
+
+void known_organization::take(const v1::Entry& entry) {
+  if (entry.duty_id().empty()) {
+    care::apply(organization_, entry);
+    return;
+  }
+  auto known = duties_.find(entry.duty_id());
+  if (known == duties_.end()) {
+    known = duties_.emplace(entry.duty_id(), care::new_record(care::duty_record_key(entry.duty_id())).value()).first;
+  }
+  auto& duty = known->second;
+  care::apply(duty, entry);
+  (void)duty.timers.take_changes();
+  // What is said of patients in a handoff moves nobody.
+  if (entry.stream() == v1::STREAM_DUTY) index_.put(duty.duty);
+}
+
+}  // namespace careteam::admin
