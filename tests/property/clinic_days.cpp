@@ -61,7 +61,9 @@ clinic_days::clinic_days(std::uint64_t seed) : world_(forty_patients(seed), seed
   again_and_again(4h, 14h, &clinic_days::goes_on_leave);
   again_and_again(30h, 120h, &clinic_days::swaps_turns);
   again_and_again(8h, 30h, &clinic_days::falls_ill);
-  again_and_again(40h, 120h, &clinic_days::is_suspended);
+  again_and_again(2h, 8h, &clinic_days::leaves_a_team);
+  again_and_again(30h, 90h, &clinic_days::is_suspended);
+  again_and_again(20h, 60h, &clinic_days::nobody_is_left);
   again_and_again(40h, 120h, &clinic_days::outage);
   again_and_again(3h, 9h, &clinic_days::leads_look);
   again_and_again(8h, 8h, &clinic_days::looks_around);
@@ -92,6 +94,7 @@ void clinic_days::run(std::chrono::hours length) {
       happens();
     }
   }
+  if (::testing::Test::HasFailure()) ADD_FAILURE() << "at " << utc_text(world_.now);
 }
 
 void clinic_days::fires(const due_timer& due) {

@@ -46,7 +46,12 @@ class clinic_days {
   void ends_leave(const std::string& duty, const std::string& leave, const std::string& who);
   void swaps_turns();
   void falls_ill();
+  /// For some hours or days.
+  bool off_the_team(const std::string& patient, const std::string& who);
+  void suspended(const std::string& who);
+  void leaves_a_team();
   void is_suspended();
+  void nobody_is_left();
   void hands_over(const std::string& duty, std::uint64_t handoff, int tries);
   void confirms_for(const std::string& duty);
   std::string should_hold(const std::string& duty) const;

@@ -36,7 +36,9 @@ const std::vector<std::pair<std::string_view, std::size_t>> seen_in_a_month{
     {"turns swapped", 1},
     {"people taken ill", 10},
     {"people called in", 1},
-    {"people suspended", 3},
+    {"people suspended", 8},
+    {"people off a team", 50},
+    {"looks at tasks of the safety person, who was not asked", 1},
     {"outages", 3},
     {"timers fired", 1'000},
     {"timers fired after an outage", 20},
@@ -70,7 +72,7 @@ std::string history_of(std::uint64_t seed, std::size_t days) {
   auto& kept = clinic.keeper();
   kept.check_worklists();
   kept.check_replay();
-  if (days >= usual_days) {
+  if (days >= usual_days && !::testing::Test::HasFailure()) {
     for (const auto& [what, least] : seen_in_a_month) EXPECT_GE(kept.counted(what), least) << what;
   }
   const auto hash = kept.hash();

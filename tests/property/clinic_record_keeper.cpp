@@ -52,6 +52,21 @@ std::optional<instant> deadline_of(const std::map<v1::TaskTimer, task_deadline>&
   return found == timers.end() ? std::nullopt : std::make_optional(found->second.at);
 }
 
+/// A further step of a ladder.
+struct next_step {
+  place at;
+  std::uint32_t level = 0;
+  std::optional<instant> ends;
+};
+/// Nothing: the entry begins none.
+std::optional<next_step> step_begun_by(const v1::Entry& entry) {
+  if (const auto& of_task = entry.task_escalated(); of_task.has_next_by()) {
+    return next_step{{entry.stream(), of_task.seq()}, of_task.level(), to_instant(of_task.next_by())};
+  }
+  const auto& step = entry.has_message_escalated() ? entry.message_escalated().step() : entry.message_escalation_detailed().step();
+  return step.has_next_by() ? std::make_optional(next_step{timed_message(entry), step.level(), to_instant(step.next_by())}) : std::nullopt;
+}
+
 /// Whether the entry changes who owns a task, and nothing else about it.
 bool changes_owner(const v1::Entry& entry) {
   return entry.has_task_claimed() || entry.has_task_released() || entry.has_task_transferred() || entry.has_task_transfer_offered();
@@ -149,11 +164,15 @@ void clinic_record_keeper::keep_duty(const std::string& duty, const facts& entri
 }
 
 /// I1, invariant 5: every open obligation has a person.
-void clinic_record_keeper::check_owners(const std::string& patient) const {
+void clinic_record_keeper::check_owners(const std::string& patient) {
   const auto& state = world_.patient(patient);
   for (const auto at : open_obligations(state)) {
     const auto person = world_.accountable_for(patient, at);
     EXPECT_TRUE(world_.people().find(person)) << patient << " " << at.seq << " is '" << person << "' to answer for";
+    const auto task = state.tasks.open.find(at);
+    const bool last_resort = person == world_.setting.safety_person && task != state.tasks.open.end() &&
+                             candidates(task->second.order.target, at.stream, task->second.order, world_.around(patient)).empty();
+    if (last_resort) count("looks at tasks of the safety person, who was not asked");
   }
 }
 
@@ -170,7 +189,7 @@ void clinic_record_keeper::check_holders(const std::string& patient) const {
 }
 
 /// Nothing was said of these patients: whoever has their duties now, their deadlines stand.
-void clinic_record_keeper::check_everybody() const {
+void clinic_record_keeper::check_everybody() {
   for (const auto& [patient, book] : patients_) {
     check_owners(patient);
     check_holders(patient);
@@ -210,11 +229,13 @@ void clinic_record_keeper::check_deadlines(const std::string& patient, const fac
 
 /// From deadline to deadline, however late it was noticed (G5).
 void clinic_record_keeper::check_ladder(const std::string& patient, const v1::Entry& entry) const {
-  if (!firing_ || !entry.has_task_escalated() || !entry.task_escalated().has_next_by()) return;
+  const auto next = firing_ ? step_begun_by(entry) : std::nullopt;
+  if (!next) return;
+  const auto& state = world_.patient(patient);
+  const auto task = state.tasks.open.find(next->at);
+  const auto priority = task != state.tasks.open.end() ? task->second.order.priority : state.chat.open_messages.at(next->at).priority;
   const auto& policy = world_.setting.policy;
-  const auto priority = world_.patient(patient).tasks.open.at({entry.stream(), entry.task_escalated().seq()}).order.priority;
-  const auto waits = policy.times(priority).accept[entry.task_escalated().level()];
-  EXPECT_EQ(to_instant(entry.task_escalated().next_by()), policy.after(priority, *firing_, waits)) << "an outage stretches the ladder";
+  EXPECT_EQ(next->ends, policy.after(priority, *firing_, policy.times(priority).accept[next->level])) << "an outage stretches the ladder";
 }
 
 void clinic_record_keeper::look_at_deadlines(const std::string& patient) {

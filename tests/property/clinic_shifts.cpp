@@ -176,8 +176,17 @@ void clinic_days::falls_ill() {
   }
 }
 
-void clinic_days::is_suspended() {
-  const auto who = roll_.of(world_.staff);
+bool clinic_days::off_the_team(const std::string& patient, const std::string& who) {
+  const auto does = [=, this](const v1::Command& command) {
+    return static_cast<bool>(world_.patient_does(patient, person(administrator), command));
+  };
+  if (!does(end_member(world_.patient(patient).team.version, who, role_of(who)))) return false;
+  keeper_.count("people off a team");
+  later(5h, 60h, [=, this] { does(add_member(world_.patient(patient).team.version, who, role_of(who))); });
+  return true;
+}
+
+void clinic_days::suspended(const std::string& who) {
   if (!world_.people().active(who)) return;
   world_.suspend_or_reinstate(who);
   keeper_.count("people suspended");
@@ -185,6 +194,22 @@ void clinic_days::is_suspended() {
   for (const auto& duty : world_.duties) {
     if (world_.duty(duty).holder == who) later(20min, 3h, [=, this] { lead_takes(duty); });
   }
+}
+
+void clinic_days::leaves_a_team() {
+  off_the_team(roll_.of(world_.patients), roll_.of(world_.staff));
+}
+
+void clinic_days::is_suspended() {
+  suspended(roll_.of(world_.staff));
+}
+
+/// Whoever was asked is off the team, and the attending is suspended: the safety person has it.
+void clinic_days::nobody_is_left() {
+  const auto patient = roll_.of(world_.patients), who = roll_.of(world_.staff);
+  const auto attending = world_.patient(patient).team.attending;
+  if (who == attending || !world_.patient_does(patient, person(attending), request(clinical, task().to(who)))) return;
+  if (off_the_team(patient, who)) suspended(attending);
 }
 
 void clinic_days::hands_over(const std::string& duty, std::uint64_t handoff, int tries) {
