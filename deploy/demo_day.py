@@ -1,8 +1,10 @@
 """The demo's day: a real Redis, a real server, and every member of the care team as a WebSocket client."""
 import argparse
 import asyncio
+import datetime
 import json
 import os
+import pathlib
 import secrets
 import shutil
 import signal
@@ -13,9 +15,14 @@ import time
 
 import websockets
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
+from server_clock import LIBRARY, Clock  # noqa: E402
+
 COLOURS = {"rosa": 35, "luis": 95, "rao": 34, "nina": 32, "omar": 36, "dana": 33, "sam": 93, "alex": 90, "irene": 90}
 NAMES = {"rosa": "Rosa (patient)", "luis": "Luis (her son)", "rao": "Dr Rao (oncologist)", "nina": "Nina (nurse)", "omar": "Omar (pharmacist)",
-         "dana": "Dana (financial adviser)", "sam": "Sam (social worker)"}
+         "dana": "Dana (financial adviser)", "sam": "Sam (social worker)", "tom": "Tom (nurse, nights)", "claire": "Claire (nurse practitioner)"}
+MINUTE = 60
+DUTY = "duty/onc-rn"
 
 
 def paint(person, text):
@@ -41,6 +48,10 @@ class House:
         self.binary, self.bundle = binary, bundle
         self.folder = tempfile.mkdtemp(prefix="careteam-demo-")
         self.processes = []
+        # The server's time of day, which runs ahead where the day would be long; nothing else on the machine sees it.
+        with open(binary, "rb") as program:
+            preloads = os.path.exists(LIBRARY) and b"__asan_init" not in program.read()
+        self.clock = Clock(pathlib.Path(self.folder)) if preloads else None
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -65,12 +76,12 @@ class House:
                        f'endpoint = "127.0.0.1:{self.redis_port}"\nusername = "careteam"\npassword_file = "redis-password"\npresence_lease_ms = 6000\npresence_refresh_ms = 1000\n[identity]\n'
                        f'jwks_file = "jwks.json"\nissuer = "https://demo.invalid"\naudience = "careteam"\n')
         print(self.careteam("import", "--config", self.path("careteam.toml"), self.bundle).splitlines()[0])
-        self.spawn("server", [self.binary, "serve", "--config", self.path("careteam.toml")])
+        self.spawn("server", [self.binary, "serve", "--config", self.path("careteam.toml")], self.clock.environment if self.clock else {})
         self.port, self.admin_port = self.wait_for_ports()
 
-    def spawn(self, name, words):
+    def spawn(self, name, words, environment=None):
         log = open(self.path(name + ".log"), "w")
-        process = subprocess.Popen(words, stdout=log, stderr=log)
+        process = subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
         self.processes.append(process)
         return process
 
@@ -115,18 +126,26 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def record_of(one):
+    return f"duty/{one['dutyId']}" if one.get("dutyId") else one.get("patientId", "")
+
+
+def named(record):
+    return {"dutyId": record.removeprefix("duty/")} if record.startswith("duty/") else {"patientId": record}
+
+
 class Member:
     """One device of one person, over the JSON subprotocol."""
 
     def __init__(self, house, person):
         self.house, self.person = house, person
         self.positions, self.streams, self.epoch = {}, [], ""
-        self.waiting, self.presence, self.quiet = {}, {}, False
+        self.waiting, self.presence, self.quiet, self.owed = {}, {}, False, set()
         self.seen = []
 
     async def connect(self):
         self.socket = await websockets.connect(f"ws://127.0.0.1:{self.house.port}/v1/ws", subprotocols=["careteam.v1.json"], max_size=None)
-        resume = [{"patientId": p, "stream": s, "seq": str(n)} for (p, s), n in self.positions.items()]
+        resume = [{**named(r), "stream": s, "seq": str(n)} for (r, s), n in self.positions.items()]
         await self.socket.send(json.dumps({"hello": {"token": self.house.token(self.person), "deviceId": "demo", "epoch": self.epoch,
                                                      "resume": resume}}))
         self.caught_up = asyncio.Event()
@@ -144,22 +163,27 @@ class Member:
     def take(self, frame):
         if "welcome" in frame:
             self.epoch = frame["welcome"]["epoch"]
-            self.streams = [(s["patientId"], s["stream"]) for s in frame["welcome"].get("streams", []) if s.get("patientId")]
+            self.streams = [(record_of(s), s["stream"]) for s in frame["welcome"].get("streams", []) if record_of(s)]
             self.left = set(self.streams)
         for entry in frame.get("entries", []):
-            key, seq = (entry.get("patientId", ""), entry["stream"]), int(entry["seq"])
+            key, seq = (record_of(entry), entry["stream"]), int(entry["seq"])
             if seq != self.positions.get(key, 0) + 1:
                 raise SystemExit(f"{self.person} was given {key} {seq} after {self.positions.get(key, 0)}")
             self.positions[key] = seq
             self.seen.append(entry)
             self.show(entry)
         for one in frame.get("caughtUp", []):
-            self.left.discard((one.get("patientId", ""), one["stream"]))
+            self.left.discard((record_of(one), one["stream"]))
         if self.left is not None and not self.left:
             self.caught_up.set()
         for one in frame.get("committed", []) + frame.get("refused", []):
             if one.get("commandId") in self.waiting:
                 self.waiting.pop(one["commandId"]).set_result(one)
+        for one in frame.get("worklists", []):
+            self.owed = {(item["entry"]["patientId"], item["entry"]["seq"]) for item in one.get("items", [])}
+        for one in frame.get("worklistChanges", []):
+            place = one["item"]["entry"] if "item" in one else one["removed"]
+            (self.owed.add if "item" in one else self.owed.discard)((place["patientId"], place["seq"]))
         for one in frame.get("presence", []):
             self.presence[one["personId"]] = one["state"].removeprefix("STATE_").lower()
 
@@ -175,10 +199,27 @@ class Member:
             print(f"    {paint(self.person, NAMES.get(self.person, self.person) + ' sees'):45} [{stream} #{entry['seq']}] "
                   f"{entry['author']['personId']} acknowledged #{entry['messageAcknowledged']['seq']}", flush=True)
 
+    async def must(self, record, **action):
+        answer = await self.command(record, **action)
+        if "code" in answer:
+            raise SystemExit(f"{self.person}: {next(iter(action))}: {answer}")
+        return answer
+
+    async def sees(self, what, seconds=10):
+        """Waits until `what(self)` is so."""
+        deadline = time.monotonic() + seconds
+        while not what(self):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.person} waited in vain")
+            await asyncio.sleep(0.05)
+
+    def told(self, name):
+        return [entry[name] for entry in self.seen if name in entry]
+
     async def command(self, patient, **action):
         command_id = uuid7()
         answer = self.waiting[command_id] = asyncio.get_running_loop().create_future()
-        await self.socket.send(json.dumps({"command": {"commandId": command_id, "patientId": patient, **action}}))
+        await self.socket.send(json.dumps({"command": {"commandId": command_id, **named(patient), **action}}))
         return await asyncio.wait_for(answer, 10)
 
     async def say(self, patient, stream, text, **more):
@@ -259,9 +300,89 @@ async def play(house):
     await team["sam"].say("rosa", "support", "The co-pay is solved; I close this.")
     complete = complete and len(dana.seen) == before and "commandId" in roster
     print(f"  Dana's open socket was sent {len(dana.seen) - before} entries of that")
+    complete = complete and await play_shift(team)
+    if house.clock:
+        complete = complete and await play_silence(house, team)
     for member in team.values():
         await member.close()
     return complete
+
+
+def in_hours(*wanted):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return [(now + datetime.timedelta(hours=at)).isoformat().replace("+00:00", "Z") for at in wanted]
+
+
+def order(text, **more):
+    return {"kind": "TASK_KIND_CARE", "title": text, "target": {"dutyId": "onc-rn"}, **more}
+
+
+async def play_shift(team):
+    title("7. A shift change: one commit moves everything that the duty owes")
+    alex, rao, nina, tom = (team[person] for person in ("alex", "rao", "nina", "tom"))
+    nurses = [{"personId": person, "role": "ROLE_ONCOLOGY_NURSE"} for person in ("nina", "tom")]
+    await alex.must(DUTY, defineDuty={"duty": {
+        "name": "Oncology nurse", "timeZone": "America/Chicago", "roles": ["ROLE_ONCOLOGY_NURSE"], "leadPersonId": "claire",
+        "members": nurses + [{"personId": "claire", "role": "ROLE_NURSE_PRACTITIONER"}]}})
+    morning, change, end = in_hours(-8, 0.25, 8)
+    for version, (shift, person, period) in enumerate((("day", "nina", (morning, change)), ("night", "tom", (change, end))), 1):
+        await alex.must(DUTY, scheduleShift={"expectedRosterVersion": str(version), "shiftId": shift, "personId": person,
+                                             "period": {"start": period[0], "end": period[1]}})
+    for text, more in (("Call the lab about her ANC", {"priority": "PRIORITY_ASAP"}), ("Ask how she sleeps", {})):
+        await rao.must("rosa", requestTask={"stream": "STREAM_CLINICAL", "order": order(text, **more)})
+    for nurse in (nina, tom):
+        await nurse.socket.send(json.dumps({"watchWorklist": {"requestId": "owed", "what": "WHAT_OWED", "limit": 100}}))
+    await nina.sees(lambda who: len(who.owed) >= 2)
+    await tom.sees(lambda who: ("duty/onc-rn", "STREAM_CLINICAL") in who.positions or who.told("dutyDefined"))
+    before = set(nina.owed)
+    print(f"  Nina holds the duty onc-rn for 15 more minutes and owes {len(before)} things; Tom has the night and owes {len(tom.owed)}")
+    await nina.sees(lambda who: who.told("handoffPrepared"))
+    handoff = {"handoff": {"seq": next(entry["seq"] for entry in nina.seen if "handoffPrepared" in entry)}}
+    for patient in sorted({patient for patient, _ in before}):
+        await nina.must(DUTY, describePatient={**handoff, "patient": {
+            "patientId": patient, "severity": "SEVERITY_WATCHER", "summary": "ANC 0.72 on day 1, no fever so far",
+            "contingencies": ["38.0 degrees or more: call Dr Okafor, antibiotics within the hour"]}})
+    await nina.must(DUTY, offerHandoff=handoff)
+    await tom.must(DUTY, openHandoff=handoff)
+    await tom.must(DUTY, takeHandoff=handoff)
+    await tom.sees(lambda who: who.told("handoffOffered"))
+    listed = tom.told("handoffOffered")[-1]["owed"]
+    print(f"  She offers it: every patient described, {len(listed)} obligations listed by the server; Tom opens it and takes it")
+    for patient in sorted({patient for patient, _ in before}):
+        top = min((one for one in listed if one["entry"]["patientId"] == patient), key=lambda one: one.get("deadline", "~"))
+        said = {**handoff, "patientId": patient, "synthesis": "Low counts; the lab first, and fever means Okafor at once.",
+                "topAction": top["entry"], **({"topDeadline": top["deadline"]} if "deadline" in top else {})}
+        await tom.must(DUTY, synthesizePatient=said)
+    print(f"  Tom says each back in his own words, with the first thing to do and its deadline. Still Nina's: {nina.owed == before}")
+    await nina.must(DUTY, confirmHandoff=handoff)
+    await tom.sees(lambda who: before <= who.owed)
+    await nina.sees(lambda who: not before & who.owed)
+    changed = tom.told("dutyHolderChanged")[-1]
+    print(f"  Nina confirms: {changed['previousPersonId']} → {changed['personId']}; Tom owes {len(before)}, Nina {len(before & nina.owed)}, at one index")
+    return changed["personId"] == "tom"
+
+
+async def play_silence(house, team):
+    title("8. Silence escalates until a person has it (the server's clock jumps)")
+    rao, tom = team["rao"], team["tom"]
+    asked = await rao.must("rosa", requestTask={"stream": "STREAM_CLINICAL", "order": order(
+        "38.4 degrees: call her now", priority="PRIORITY_STAT", ladder=[{"personId": "claire"}, {"role": "ROLE_MEDICAL_ONCOLOGIST"}])})
+    print("  Dr Rao asks the duty, stat: Tom is to take it within 5 minutes. He does not.")
+    for step in (1, 2, 3):
+        house.clock.set(5 * MINUTE * step + 1)
+
+        def climbed(who, wanted=step):
+            return len([one for one in who.told("taskEscalated") if one["seq"] == asked["seq"] and one["timer"] == "TASK_TIMER_ACCEPT"]) >= wanted
+        await tom.sees(climbed)
+        last = [one for one in tom.told("taskEscalated") if one["seq"] == asked["seq"] and one["timer"] == "TASK_TIMER_ACCEPT"][-1]
+        what = "nobody responded: a task asks a supervisor" if last.get("noResponse") else f"level {last['level']}: the next step is asked, too"
+        print(f"    + {5 * step:2} minutes  {what}")
+    followed = [one for one in tom.told("taskRequested") if one.get("origin", {}).get("rule") == "TASK_RULE_NO_RESPONSE"]
+    print(f"  The follow-up is {followed[-1]['order']['target']['personId']}'s: {followed[-1]['order']['title']}")
+    print("  careteam explain rosa clinical/" + asked["seq"] + " says:")
+    for line in house.careteam("explain", "--config", house.path("careteam.toml"), "rosa", f"clinical/{asked['seq']}").splitlines():
+        print("    " + line)
+    return bool(followed)
 
 
 def main():

@@ -9,7 +9,7 @@
 namespace careteam::care {
 namespace {
 
-constexpr std::array<std::string_view, 6> names{"", "accept", "act", "stop", "take-over", "acknowledge"};
+constexpr std::array<std::string_view, 8> names{"", "accept", "act", "stop", "take-over", "acknowledge", "hand-over", "find-cover"};
 constexpr std::uint32_t frequent_urgent_calls = 10;  // Then hourly (table 3.1).
 
 /// The people of one entry's changes, each once for each thing.
@@ -210,8 +210,56 @@ std::optional<obligation_key> parse_obligation(std::string_view name) {
   return key;
 }
 
+namespace {
+
+constexpr place duty_itself{v1::STREAM_DUTY, 1};  // Where it was defined: what is late about it has no entry of its own.
+
+v1::Priority of_gap(std::uint32_t hours_left) {
+  if (hours_left <= 2) return v1::PRIORITY_ASAP;
+  return hours_left <= 24 ? v1::PRIORITY_URGENT : v1::PRIORITY_ROUTINE;
+}
+
+/// A handoff that is late rings until somebody goes on with it, a gap until the roster is another one (3.2, B5).
+void after_duty_entry(call_changes& changes, const v1::Entry& entry) {
+  const place here{entry.stream(), entry.seq()};
+  const std::string& author = entry.author().person_id();
+  switch (entry.fact_case()) {
+    case v1::Entry::kDutyReminded: {
+      const auto& reminded = entry.duty_reminded();
+      collector to(changes, here, reminded.priority(), author);
+      for (const auto& person : reminded.person_id()) to.call_person(duty_itself, called_for::hand_over, person);
+      return;
+    }
+    case v1::Entry::kCoverageGapNear: {
+      collector to(changes, here, of_gap(entry.coverage_gap_near().hours_left()), author);
+      to.call_person(duty_itself, called_for::find_cover, entry.coverage_gap_near().person_id());
+      return;
+    }
+    case v1::Entry::kCoverageForecast:
+      collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::find_cover});
+      return;
+    case v1::Entry::kHandoffOffered:
+    case v1::Entry::kHandoffOpened:
+    case v1::Entry::kHandoffTaken:
+    case v1::Entry::kPatientSynthesized:
+    case v1::Entry::kSynthesisCorrected:
+    case v1::Entry::kHandoffEnded:
+    case v1::Entry::kDutyHolderChanged:
+      collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::hand_over});
+      return;
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
 call_changes calls_after(const record_state& state, const v1::Entry& entry, const context& with) {
   call_changes changes;
+  if (state.is_duty()) {
+    after_duty_entry(changes, entry);
+    return changes;
+  }
   if (!is_chat_stream(entry.stream())) return changes;
   after_task_entry(changes, state, entry, {state.team, with.people, with.tasks, with.now});
   after_message_entry(changes, state, entry, with);

@@ -18,11 +18,13 @@ namespace careteam::care {
 
 /// What somebody is called for.
 enum class called_for : std::uint8_t {
-  accept = 1,      ///< To take a task, or decline it.
-  act = 2,         ///< To begin a task, go on with it or end it: a deadline has passed, or it was given to them.
-  stop = 3,        ///< To say that they stopped doing a cancelled task.
-  take_over = 4,   ///< To take a task over from its owner.
-  acknowledge = 5  ///< To acknowledge an asap or stat message.
+  accept = 1,       ///< To take a task, or decline it.
+  act = 2,          ///< To begin a task, go on with it or end it: a deadline has passed, or it was given to them.
+  stop = 3,         ///< To say that they stopped doing a cancelled task.
+  take_over = 4,    ///< To take a task over from its owner.
+  acknowledge = 5,  ///< To acknowledge an asap or stat message.
+  hand_over = 6,    ///< To go on with a handoff that is late, or to see to it that somebody does.
+  find_cover = 7    ///< To find somebody for a duty that nobody is going to have.
 };
 
 /// The name of what a call is about, for example "2/17/accept": one in a record; at most 100 bytes.
@@ -52,7 +54,7 @@ struct call_changes {
   bool operator==(const call_changes&) const = default;
 };
 
-/// What follows from an entry of a patient's record that was just applied to the state. Whoever wrote it is not called for it.
+/// What follows from an entry of a patient's or a duty's record that was just applied to the state. Whoever wrote it is not called for it.
 call_changes calls_after(const record_state& state, const v1::Entry& entry, const context& with);
 
 /// How long after the nth time (from 1) somebody is called again (G4, table 3.1); nothing: not again.

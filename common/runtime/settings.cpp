@@ -235,7 +235,7 @@ const std::array table = {
             "stat.",
             ""},
     setting{"notifier", "in_flight", count_setting{CARETEAM_FIELD(notifier, in_flight), 1, 1'000},
-            "Attempts at the same time: as many connections to mail server and gateway.", ""},
+            "Attempts at the same time: as many connections to mail server and gateway at most.", ""},
 
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},

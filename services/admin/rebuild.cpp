@@ -97,13 +97,18 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
       report.differences.push_back(key + ": the head of stream " + std::to_string(head.stream) + " is not what the entries say");
     }
   }
+  std::vector<std::string> members;
   for (const auto& m : folded->state.team.members) {
-    if (m.end) continue;  // The index may be behind for memberships that end by themselves: who may read is decided from the roster.
+    // The index may be behind for memberships that end by themselves: who may read is decided from the roster.
+    if (!m.end) members.push_back(m.person_id);
+  }
+  for (const auto& m : folded->state.duty.what.members) members.push_back(m.person);
+  for (const auto& person : members) {
     ++report.memberships;
-    auto offered = co_await of.records_of(m.person_id);
+    auto offered = co_await of.records_of(person);
     if (!offered) co_return offered.error();
     if (std::find(offered->begin(), offered->end(), key) == offered->end()) {
-      report.differences.push_back(key + ": is not offered to its member " + m.person_id);
+      report.differences.push_back(key + ": is not offered to its member " + person);
     }
   }
   for (const auto& [id, timer] : folded->state.timers.pending()) {

@@ -1,8 +1,6 @@
 #include "notifier/email.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cstring>
 #include <ctime>
 #include <new>
 
@@ -22,8 +20,7 @@ std::string rfc5322_date(std::chrono::system_clock::time_point time) {
 
 std::size_t read_body(char* to, std::size_t size, std::size_t count, void* from) {
   auto& mail = *static_cast<transfer*>(from);
-  const auto some = std::min(size * count, mail.body.size() - mail.read);
-  std::memcpy(to, mail.body.data() + mail.read, some);
+  const auto some = mail.body.copy(to, size * count, mail.read);
   mail.read += some;
   return some;
 }

@@ -21,7 +21,13 @@ using std::chrono::milliseconds;
 constexpr std::size_t max_handed = 10'000;     // Beyond, the sweep finds them.
 constexpr milliseconds queue_patience{1'000};  // Below the response timeout of the client.
 constexpr milliseconds after_failure{500};     // Of Redis or the store.
-constexpr std::chrono::minutes report_wait{1};
+constexpr std::chrono::minutes record_wait{1};
+constexpr std::chrono::seconds fresh_for{10};  // Since a call was due: what the record said then is good for so long.
+
+/// Whoever waits for this goes on, and whoever comes to wait does not.
+void happen(asio::steady_timer& event) {
+  event.expires_at(asio::steady_timer::time_point::min());
+}
 
 store::instant due_of(const internal::DeliveryPayload& payload) {
   return store::instant(std::chrono::microseconds(payload.due_us()));
@@ -173,9 +179,13 @@ asio::awaitable<void> notifier::listen() {
     }
     auto work = co_await queue_->take(sender_.options().in_flight, queue_patience);
     if (work) {
+      queue_fails_ = false;
       if (!work->empty()) take(std::move(*work));
       continue;
     }
+    // A Redis that is away is told of elsewhere; one that does not let us is for the operator (common/redis/README.md names the rights).
+    const bool refused = queue_->connected() && !stopping_;
+    if (refused && !std::exchange(queue_fails_, true)) runtime::log_warning("call_queue_refused", {{"error", work.error()}});
     pause.expires_after(after_failure);
     (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   }
@@ -276,20 +286,62 @@ void notifier::call(store::stored_delivery delivery) {
     runtime::log_error("delivery_not_readable", {{"delivery", id}});
     return record({id, delivery.worker, delivery.attempts, store::delivery_state::failed, now(), std::nullopt});
   }
-  const auto* person = account_of(delivery.what.recipient);
-  const auto priority = static_cast<v1::Priority>(delivery.what.priority);
-  const auto steps = ladder_of(person, options_.of_organization, payload->staff());
-  if (const auto until = quiet_end(person, priority, payload->staff())) {
-    metrics_.postponed.increment();
-    return record({id, delivery.worker, delivery.attempts, store::delivery_state::waiting, *until, std::nullopt});
+  const bool fresh = payload->times() == 1 && now() - due_of(*payload) < fresh_for;
+  in_hand one{std::move(delivery), std::move(*payload)};
+  if (fresh) return begin(std::move(one));
+  in_hand_.insert_or_assign(id, one);
+  spawn(call_reader(std::move(one)));
+}
+
+asio::awaitable<void> notifier::call_reader(in_hand one) {
+  const auto reads = co_await still_reads(one.delivery);
+  if (!reads) {
+    forget(one.delivery.what.id);  // Its lease ends, and it is looked at again.
+  } else if (*reads) {
+    begin(std::move(one));
+  } else {
+    const auto& row = one.delivery;
+    record({row.what.id, row.worker, row.attempts, store::delivery_state::failed, now(), std::nullopt});
   }
-  const auto step = payload->step();
+}
+
+asio::awaitable<std::optional<bool>> notifier::still_reads(store::stored_delivery delivery) {
+  const auto about = care::parse_obligation(delivery.what.obligation);
+  if (!care::is_record_key(delivery.record) || !about) co_return false;
+  const auto host = hosts_.find_or_make(delivery.record);
+  auto reads = std::make_shared<std::optional<bool>>();
+  auto event = std::make_shared<asio::steady_timer>(executor_, record_wait);
+  // Inside, all of the state is on disk.
+  auto look = [this, reads, event, of = host.get(), person = delivery.what.recipient, stream = about->about.stream,
+               t = now()](error_code failed) {
+    if (!failed) {
+      const auto streams = care::readable_streams(of->state(), hosts_.environment().directory.accounts(), person, t);
+      *reads = std::ranges::find(streams, stream) != streams.end();
+    }
+    happen(*event);
+  };
+  host->when_settled(std::move(look));
+  (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return *reads;
+}
+
+void notifier::begin(in_hand one) {
+  const auto id = one.delivery.what.id;
+  const auto* person = account_of(one.delivery.what.recipient);
+  const auto priority = static_cast<v1::Priority>(one.delivery.what.priority);
+  const bool staff = one.payload.staff();
+  if (const auto until = quiet_end(person, priority, staff)) {
+    metrics_.postponed.increment();
+    return record({id, one.delivery.worker, one.delivery.attempts, store::delivery_state::waiting, *until, std::nullopt});
+  }
+  const auto steps = ladder_of(person, options_.of_organization, staff);
+  const auto step = one.payload.step();
   if (step >= steps.size()) {
-    auto nobody = after_nobody(delivery, now());
-    return conclude({std::move(delivery), std::move(*payload)}, std::move(nobody));
+    auto nobody = after_nobody(one.delivery, now());
+    return conclude(std::move(one), std::move(nobody));
   }
   message what{id, steps[step], priority, clock_.now()};
-  in_hand_.insert_or_assign(id, in_hand{std::move(delivery), std::move(*payload)});
+  in_hand_.insert_or_assign(id, std::move(one));
   sender_.send(std::move(what), [weak = weak_from_this(), id, count = steps.size()](attempt how) {
     if (const auto self = weak.lock()) self->finish(id, how, count);
   });
@@ -342,14 +394,14 @@ asio::awaitable<bool> notifier::tell_human(in_hand one) {
     co_return true;
   }
   auto answered = std::make_shared<std::optional<care::outcome<care::place>>>();
-  auto event = std::make_shared<asio::steady_timer>(executor_, report_wait);
+  auto event = std::make_shared<asio::steady_timer>(executor_, record_wait);
   report->answer = [answered, event](const coordination::submission&, coordination::command_answer given) {
     *answered = std::move(given.result);
-    event->cancel();
+    happen(*event);
   };
   const auto host = hosts_.find_or_make(care::record_named_by(report->command));
   host->submit(std::move(*report));
-  if (!*answered) (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
+  (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
   if (!*answered) co_return false;
   if (**answered) {
     metrics_.undelivered.increment();

@@ -96,11 +96,16 @@ class notifier : public std::enable_shared_from_this<notifier> {
   boost::asio::awaitable<bool> sweep(std::size_t limit);
   boost::asio::awaitable<void> record_all();
   boost::asio::awaitable<void> end_at_human(in_hand one, delivery_step step);
+  /// Time has passed since the record was asked: whoever has left the team meanwhile is not called.
+  boost::asio::awaitable<void> call_reader(in_hand one);
+  /// Nothing: the record cannot be read now.
+  boost::asio::awaitable<std::optional<bool>> still_reads(store::stored_delivery delivery);
   /// False: the record could not take it now.
   boost::asio::awaitable<bool> tell_human(in_hand one);
 
   void take(std::vector<redis::queued_work> work);
   void call(store::stored_delivery delivery);
+  void begin(in_hand one);
   void hand_over(const std::vector<std::string>& ids);
   std::optional<store::instant> quiet_end(const care::account* person, v1::Priority priority, bool staff) const;
   void finish(const std::string& id, attempt how, std::size_t ladder_size);
@@ -136,6 +141,7 @@ class notifier : public std::enable_shared_from_this<notifier> {
   boost::asio::steady_timer sleep_;
   boost::asio::steady_timer cleaning_;
   bool woken_ = false;
+  bool queue_fails_ = false;
   bool stopping_ = false;
   bool recording_ = false;
   int running_ = 0;  ///< Coroutines.

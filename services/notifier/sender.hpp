@@ -21,7 +21,7 @@ struct channels {
 };
 
 struct sender_options {
-  std::size_t in_flight = 64;   ///< Attempts at the same time: connections, and memory of about 20 KiB each.
+  std::size_t in_flight = 64;  ///< Attempts at the same time: connections, and memory of about 20 KiB each.
   std::chrono::milliseconds attempt_timeout{5'000};
   std::filesystem::path ca_file;  ///< Empty: the machine's.
 };

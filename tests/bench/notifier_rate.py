@@ -128,9 +128,14 @@ webhook_secret_file = "{secret}"
 level = "warning"
 """)
     patient = work / "patient.ndjson"
-    patient.write_text(json.dumps({"resourceType": "Patient", "id": "pat", "name": [{"text": "Patient"}]}) + "\n")
+    resources = [
+        {"resourceType": "Patient", "id": "pat", "name": [{"text": "Patient"}]},
+        {"resourceType": "Practitioner", "id": "nina", "identifier": [{"system": "urn:careteam:person-id", "value": "nina"}], "name": [{"text": "Nina"}],
+         "telecom": [{"system": "sms", "value": "+15550101", "rank": 1}]},
+        {"resourceType": "CareTeam", "id": "team", "status": "active", "subject": {"reference": "Patient/pat"}, "participant": [
+            {"role": [{"coding": [{"system": "urn:careteam:role", "code": "oncology-nurse"}]}], "member": {"reference": "Practitioner/nina"}}]}]
+    patient.write_text("".join(json.dumps(one) + "\n" for one in resources))
     run("import", "--config", config, patient)
-    run("enroll", "--config", config, "--person", "nina", "--name", "Nina", "--kind", "staff", "--contact", "sms +15550101")
     fill(store, asked.deliveries)
     os.sched_setaffinity(0, {1})
     log = (work / "server.log").open("wb")

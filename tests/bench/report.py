@@ -33,6 +33,7 @@ STRAIN_AIMS = [
     ("presence of 10,000, a tenth changing in 30 s: server CPU share", "presence", "server_cpu_share", "<=", 0.05),
     ("10,000 come back at once: seconds until all caught up", "reconnect", "all_caught_up_seconds", "<=", 5),
     ("queued deliveries to a webhook, each once: deliveries/s", "notifier", "deliveries_per_s", ">=", 3000),
+    ("a duty with 500 obligations of 50 patients is handed over: ms", "handoff", "many.commit_ms", "<=", 20),
     ("one floods, one never reads: receipt p99 by without", "noisy", "receipt.p99_ms", "<=", 1.05),
     ("backup beside 1,000 messages/s: receipt p99 by without", "backup", "receipt.p99_ms", "<=", 2),
 ]

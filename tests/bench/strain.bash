@@ -28,6 +28,17 @@ notifier() {
   done
 }
 
+# A duty that is handed over, with few obligations and with many.
+handoff() {
+  wanted handoff || return 0
+  local repetition
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    say "handoff, repetition $repetition of $repetitions"
+    "$bench/handoff_cost.py" --careteam "$careteam" >"$work/result" || failed=1
+    "$bench/report.py" tag scenario=handoff kind=server "repetition=$repetition" <"$work/result" >>"$results"
+  done
+}
+
 # One who never reads and one who floods, in one room of 200; with the limits that ship.
 noisy() {
   wanted noisy || return 0

@@ -3,8 +3,9 @@ import asyncio
 import os
 import time
 
-from careteam_client import Client, http_upgrade
+from careteam_client import Client
 from server import Server, room_resources, sanitized
+from websocket_bytes import http_upgrade
 
 MIB = 1 << 20
 PEOPLE, DEVICES = 24, 12

@@ -7,8 +7,8 @@ import secrets
 import pytest
 
 from server import Server, make_key, practitioner_resource, room_resources, session_folder
-from careteam_client import (BINARY, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, PING, RESOURCE_EXHAUSTED, TEXT, UNAUTHENTICATED, Client,
-                         Closed, encode_frame, http_upgrade, uuid7)
+from careteam_client import FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAUTHENTICATED, Client, Closed, uuid7
+from websocket_bytes import BINARY, PING, TEXT, encode_frame, http_upgrade
 
 
 @pytest.fixture(scope="module")

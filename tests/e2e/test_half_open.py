@@ -11,8 +11,9 @@ import socket
 import subprocess
 
 import pytest
-from careteam_client import Client, encode_frame
+from careteam_client import Client
 from server import Server, room_resources
+from websocket_bytes import encode_frame
 
 IDLE_SECONDS = 1.0
 GONE_SECONDS = 8.0  # Pinged after half, given up after all of the idle time; presence has a lease and a refresh.

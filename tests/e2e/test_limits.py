@@ -2,8 +2,9 @@
 import asyncio
 
 import pytest
-from careteam_client import PING, PONG, RESOURCE_EXHAUSTED, Client, encode_frame, http_upgrade
+from careteam_client import RESOURCE_EXHAUSTED, Client
 from server import Server, room_resources
+from websocket_bytes import PING, PONG, encode_frame, http_upgrade
 
 
 @pytest.fixture

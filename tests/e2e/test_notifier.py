@@ -139,6 +139,24 @@ async def test_a_person_is_called_again_after_the_pause_over_the_louder_channel_
         await nina.close()
 
 
+async def test_whoever_has_left_the_team_is_not_called_again(gateway, clock):
+    with ward(gateway.settings, environment=clock.environment) as server:
+        server.start()
+        rao = await Client.connect(server, "rao", token=server.token("rao", expires=100 * HOUR))
+        await post(rao)
+        [call] = await wait(gateway, 1)
+        await until(lambda: f"{call.effect}-2-0" in deliveries(server))
+        version = (await rao.roster("pat"))["rosterVersion"]
+        left = {"expectedRosterVersion": version, "personId": "nina", "role": "ROLE_ONCOLOGY_NURSE", "reason": "has left the team"}
+        assert (await rao.command("pat", {"endMember": left})).ok
+        clock.set(62)
+        await until(lambda: deliveries(server)[f"{call.effect}-2-0"][0] == FAILED)
+        clock.set(HOUR)
+        await asyncio.sleep(1.5)
+        assert len(gateway.calls) == 1
+        await rao.close()
+
+
 @pytest.mark.parametrize("trouble,least", [("drop", 0.05), ("garbage", 0.05), (500, 0.05), (503, 0.05), ("silence", 1.0), (408, 0.05)], ids=str)
 async def test_what_passes_is_tried_again_under_the_same_key(gateway, trouble, least):
     gateway.answer(trouble)
@@ -408,6 +426,19 @@ async def test_redis_may_vanish_and_forget(gateway):
         assert len({one.id for one in calls}) == 5 == len(calls)
         await rao.close()
         await nina.close()
+
+
+async def test_a_redis_that_gives_no_right_to_its_queue_is_told_of_once_and_does_without(gateway):
+    with ward(gateway.settings) as server:
+        server.redis.cli("ACL", "SETUSER", server.redis.user, "-xadd", "-xreadgroup")
+        server.start()
+        server.logged("call_queue_refused")
+        rao = await Client.connect(server, "rao")
+        await post(rao)
+        await wait(gateway, 1)
+        await asyncio.sleep(1.2)  # It has asked again.
+        assert server.log_text().count("call_queue_refused") == 1
+        await rao.close()
 
 
 def test_a_notifier_of_its_own_needs_another_store():

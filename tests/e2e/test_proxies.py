@@ -7,9 +7,10 @@ import socket
 import ssl
 
 import pytest
-from careteam_client import Client, http_upgrade
+from careteam_client import Client
 from proxies import Haproxy, Nginx
 from server import Server, room_resources
+from websocket_bytes import http_upgrade
 
 CONNECTIONS = 6
 

@@ -9,8 +9,8 @@ import json
 import struct
 
 import pytest
-from careteam_client import BINARY, CLOSE, PING, PONG, TEXT, encode_frame, http_upgrade
 from server import Server, room_resources
+from websocket_bytes import BINARY, CLOSE, PING, PONG, TEXT, encode_frame, http_upgrade
 
 CONTINUATION = 0
 MAX_MESSAGE = 65_536  # server.max_frame_bytes

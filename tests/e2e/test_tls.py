@@ -9,9 +9,10 @@ import subprocess
 import time
 
 import pytest
-from careteam_client import Client, http_upgrade
+from careteam_client import Client
 from certificates import Certificate
 from server import Server, room_resources
+from websocket_bytes import http_upgrade
 
 HANDSHAKE_SECONDS = 1
 

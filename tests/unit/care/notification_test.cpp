@@ -172,5 +172,56 @@ TEST(quiet_hours_of_a_person, have_a_floor) {
   EXPECT_FALSE(rings_in_quiet_hours(v1::PRIORITY_ROUTINE, true));
 }
 
+/// What an entry of a duty's record changes, in the words of `notifications`.
+std::vector<std::string> of_duty(const v1::Entry& entry) {
+  const auto duty = new_record("duty/onc-rn").value();
+  const organization_state people;
+  const auto changed = calls_after(duty, entry, {monday, people});
+  std::vector<std::string> told;
+  for (const auto& one : changed.over) told.push_back("over " + obligation_name(one.about, one.what));
+  for (const auto& one : changed.calls) told.push_back("call " + one.person + " " + obligation_name(one.about.about, one.about.what));
+  return told;
+}
+
+v1::Entry duty_entry(v1::Stream stream, std::uint64_t seq) {
+  v1::Entry entry;
+  entry.set_stream(stream);
+  entry.set_seq(seq);
+  return entry;
+}
+
+TEST(duty_calls, a_late_handoff_rings_until_somebody_goes_on_with_it) {
+  auto late = duty_entry(v1::STREAM_DUTY, 9);
+  auto& reminded = *late.mutable_duty_reminded();
+  reminded.set_timer(v1::DUTY_TIMER_MANAGER);
+  reminded.set_priority(v1::PRIORITY_STAT);
+  reminded.add_person_id("maya");
+  reminded.add_person_id("grace");
+  EXPECT_THAT(of_duty(late), ElementsAre("call maya 6/1/hand-over", "call grace 6/1/hand-over"));
+  EXPECT_TRUE(parse_obligation("6/1/hand-over"));
+  late.mutable_author()->set_person_id("grace");
+  EXPECT_THAT(of_duty(late), ElementsAre("call maya 6/1/hand-over")) << "nobody is called for what they do themselves";
+
+  auto taken = duty_entry(v1::STREAM_CLINICAL, 4);
+  taken.mutable_handoff_taken()->set_seq(1);
+  EXPECT_THAT(of_duty(taken), ElementsAre("over 6/1/hand-over"));
+  auto changed = duty_entry(v1::STREAM_DUTY, 10);
+  changed.mutable_duty_holder_changed()->set_person_id("tom");
+  EXPECT_THAT(of_duty(changed), ElementsAre("over 6/1/hand-over"));
+  auto prepared = duty_entry(v1::STREAM_CLINICAL, 1);
+  prepared.mutable_handoff_prepared()->set_from_person_id("nina");
+  EXPECT_THAT(of_duty(prepared), IsEmpty()) << "a draft helps nobody yet";
+}
+
+TEST(duty_calls, a_gap_calls_its_lead_until_the_roster_is_another) {
+  auto near = duty_entry(v1::STREAM_DUTY, 9);
+  near.mutable_coverage_gap_near()->set_person_id("grace");
+  near.mutable_coverage_gap_near()->set_hours_left(24);
+  EXPECT_THAT(of_duty(near), ElementsAre("call grace 6/1/find-cover"));
+  auto forecast = duty_entry(v1::STREAM_DUTY, 10);
+  forecast.mutable_coverage_forecast();
+  EXPECT_THAT(of_duty(forecast), ElementsAre("over 6/1/find-cover"));
+}
+
 }  // namespace
 }  // namespace careteam::care::fixture
