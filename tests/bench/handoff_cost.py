@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How long a duty's handoff takes, from the confirmation that is sent to its answer (HO8): over 50 patients, with few and with many
 obligations, forth and back between two nurses. Prints one JSON object. The server runs on core 0, this on core 1.
 

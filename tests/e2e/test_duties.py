@@ -300,7 +300,7 @@ async def test_a_bad_roster_is_refused_and_changes_nothing(clinic):
     await refused("scheduleShift", NOT_FOUND, shiftId="x", personId="omar", period=period(20 * HOUR, 21 * HOUR))
     leave = await refused("enterLeave", FAILED_PRECONDITION, leaveId="leave", personId="tom", period=period(2 * HOUR, 5 * HOUR))
     assert leave.message.count(" UTC to ") == 1, "the list of what nobody would cover"
-    await refused("removeRosterItem", NOT_FOUND, itemId="no-such", reason="there is none")
+    await refused("removeRosterItem", NOT_FOUND, itemId="no-such", reason="a slip of the pen")
     await refused("defineDuty", INVALID_ARGUMENT, duty=duty(timeZone="Mars/Olympus"))
     await alex.fence()
     await nina.fence()

@@ -1,14 +1,10 @@
 // Several duties, patients and people: messages and tasks to duties, shifts, leaves with cover, handoffs, suspensions, timers, and crashes
 // in between. After each step every open obligation has exactly one accountable person, and no deadline was moved by a change of owner.
 #include <iostream>
-#include <memory>
 #include <set>
 
-#include "care/duty_index.hpp"
 #include "care/task_owner.hpp"
-#include "care/worklist.hpp"
-#include "property/command_generator.hpp"
-#include "unit/care/duty_fixture.hpp"
+#include "property/clinic_world.hpp"
 
 namespace careteam::care::fixture {
 namespace {
@@ -32,138 +28,25 @@ v1::Duty made_duty(const std::string& id, dice& roll) {
   return duty;
 }
 
-/// Everything of an organisation that its hosts keep, driven as they drive it.
-class world {
- public:
-  explicit world(std::uint64_t seed) : roll(seed) {
-    for (const auto& id : staff) enroll_one(id, v1::PERSON_KIND_STAFF, false);
-    enroll_one(safety_person, v1::PERSON_KIND_STAFF, false);
-    enroll_one("alex", v1::PERSON_KIND_STAFF, true);
-    for (const auto& id : patients) enroll_one(id, v1::PERSON_KIND_PATIENT, false);
-    for (const auto& id : patients) open(id);
-    for (const auto& id : duties) {
-      records_.emplace(duty_record_key(id), driven_record(*new_record(duty_record_key(id)), {}));
-      EXPECT_THAT(duty_does(id, person("alex"), define(0, made_duty(id, roll))), accepted());
-    }
-    know_duties();
-  }
-
-  driven_record& record(const std::string& key) { return records_.at(key); }
-  const driven_record& record(const std::string& key) const { return records_.at(key); }
-  const duty_state& duty(const std::string& id) const { return record(duty_record_key(id)).state().duty; }
-  const organization_state& people() const { return organization_.state().organization; }
-  task_world around(const std::string& patient) const { return {record(record_key(patient)).state().team, people(), setting, now}; }
-
-  outcome<facts> patient_does(const std::string& patient, const actor& who, const v1::Command& command) {
-    return record(record_key(patient)).submit(command, who, context_of({}));
-  }
-
-  outcome<facts> duty_does(const std::string& id, const actor& who, v1::Command command) {
-    command.set_duty_id(id);
-    const auto owed = owed_by_duty(id);
-    auto with = context_of(owed);
-    auto done = record(duty_record_key(id)).submit(command, who, with);
-    if (done) know_duties();
-    return done;
-  }
-
-  void suspend_or_reinstate(const std::string& id) {
-    const auto command = people().active(id) ? suspend(id) : reinstate(id);
-    const auto before = people();
-    EXPECT_THAT(organization_.submit(command, person("alex"), {now, before}), accepted());
-  }
-
-  /// What the rows of the worklist say that the duty owes (HO1): what the store gives to the duty's host.
-  std::vector<owed_item> owed_by_duty(const std::string& id) const {
-    std::vector<owed_item> owed;
-    for (const auto& patient : patients) {
-      if (!records_.contains(record_key(patient))) continue;
-      for (const auto& row : obligation_rows(record(record_key(patient)).state())) {
-        if (row.owner != duty_key(id) || (row.parts & row_part::answers) == 0) continue;
-        owed.push_back({patient, row.at, row.priority, row.breach, row.version});
-      }
-    }
-    return owed;
-  }
-
-  /// The process dies: what was in memory comes back from a snapshot, or from the log alone.
-  void crash() {
-    for (auto& [key, one] : records_) {
-      auto state = roll.percent(50) ? from_snapshot(to_snapshot(one.state())) : new_record(key);
-      ASSERT_TRUE(state);
-      for (std::size_t i = state->version; i < one.log().size(); ++i) apply(*state, one.log()[i]);
-      ASSERT_TRUE(*state == one.state()) << key << " is another one after a restart";
-      one = driven_record(std::move(*state), one.log());
-    }
-    know_duties();
-  }
-
-  void fire_due() {
-    for (auto& [key, one] : records_) {
-      for (int limit = 0; limit < 2'000; ++limit) {
-        const pending_timer* due = nullptr;
-        for (const auto& [id, timer] : one.state().timers.pending()) {
-          if (timer.due <= now && (due == nullptr || timer.due < due->due)) due = &timer;
-        }
-        if (due == nullptr) break;
-        v1::Command command;
-        ASSERT_TRUE(command.ParseFromString(due->command));
-        const auto id = duty_of_key(key);
-        const auto done = id ? duty_does(*id, the_system(), command) : one.submit(command, the_system(), context_of({}));
-        ASSERT_THAT(done, accepted()) << command.DebugString();
-        ASSERT_LT(limit, 1'999) << key << " fires without end";
-      }
-    }
-  }
-
-  dice roll;
-  instant now = chicago(23, 8);
-  task_setting setting;
-
- private:
-  context context_of(const std::vector<owed_item>& owed) const {
-    context with{now, people(), 0, 1'000'000, setting};
-    with.owed = owed;
-    return with;
-  }
-
-  void enroll_one(const std::string& id, v1::PersonKind kind, bool administrator) {
-    const auto before = people();
-    EXPECT_THAT(organization_.submit(enroll(id, id, kind, administrator), the_system(), {now, before}), accepted());
-  }
-
-  void open(const std::string& patient) {
-    records_.emplace(record_key(patient), driven_record(patient));
-    const auto does = [&](const v1::Command& command) { EXPECT_THAT(patient_does(patient, person("alex"), command), accepted()); };
-    const auto version = [&] { return record(record_key(patient)).state().team.version; };
-    does(open_record(patient));
-    does(add_member(version(), patient, v1::ROLE_PATIENT));
-    does(add_member(version(), "rao", v1::ROLE_MEDICAL_ONCOLOGIST));
-    for (const auto* nurse : {"nina", "tom", "noah"}) does(add_member(version(), nurse, v1::ROLE_ONCOLOGY_NURSE));
-    does(add_member(version(), "grace", v1::ROLE_NURSE_PRACTITIONER));
+clinic_plan small_clinic(std::uint64_t seed) {
+  clinic_plan plan{chicago(23, 8), staff, safety_person, {}, {}};
+  dice roll(seed);
+  for (const auto& id : duties) plan.duties.emplace_back(id, made_duty(id, roll));
+  for (const auto& id : patients) {
+    clinic_plan::patient one{id, {{"rao", v1::ROLE_MEDICAL_ONCOLOGIST}}, "rao"};
+    for (const auto* nurse : {"nina", "tom", "noah"}) one.team.emplace_back(nurse, v1::ROLE_ONCOLOGY_NURSE);
+    one.team.emplace_back("grace", v1::ROLE_NURSE_PRACTITIONER);
     // Claire knows two of the three only: she may hold a duty of whose patients she does not read one.
-    if (patient != "ito") does(add_member(version(), "claire", v1::ROLE_NURSE_PRACTITIONER));
-    does(assign_attending(version(), "rao"));
+    if (id != "ito") one.team.emplace_back("claire", v1::ROLE_NURSE_PRACTITIONER);
+    plan.patients.push_back(std::move(one));
   }
-
-  void know_duties() {
-    index_ = std::make_unique<duty_index>(people(), safety_person);
-    for (const auto& id : duties) {
-      if (records_.contains(duty_record_key(id))) index_->put(duty(id));
-    }
-    setting.duties = index_.get();
-    setting.safety_person = safety_person;
-  }
-
-  driven_record organization_;
-  std::map<std::string, driven_record> records_;
-  std::unique_ptr<duty_index> index_;
-};
+  return plan;
+}
 
 /// Random commands, mostly such as are carried out.
 class mind {
  public:
-  explicit mind(world& in) : world_(in), roll_(in.roll) {}
+  explicit mind(clinic_world& in) : world_(in), roll_(in.roll) {}
 
   void acts() {
     const auto chance = roll_.below(100);
@@ -250,7 +133,7 @@ class mind {
         if (roll_.percent(60)) asked = covered_by(asked, roll_.of(staff), start, roll_.percent(70) ? end : start + (end - start) / 2);
         asked.mutable_enter_leave()->set_accept_gaps(roll_.percent(50));
         asked.mutable_enter_leave()->set_reason("needs must");
-        return done(world_.duty_does(id, person("alex"), asked));
+        return done(world_.duty_does(id, person(administrator), asked));
       }
     }
   }
@@ -260,34 +143,11 @@ class mind {
     const auto& duty = world_.duty(id);
     if (duty.holder.empty()) return;
     if (!duty.handoff) return done(world_.duty_does(id, person(duty.holder), prepare_handoff(roll_.of(staff))));
-    const auto handoff = *duty.handoff;
-    if (roll_.percent(3)) return done(world_.duty_does(id, person(handoff.from), end_handoff(handoff.seq)));
-    const auto list = owed_by_place(world_.owed_by_duty(id));
-    const auto missing = not_described(handoff, list);
-    const bool begun = handoff.stage != handoff_stage::draft && handoff.stage != handoff_stage::requested;
-    if (begun && hash_of(list) != handoff.owed_hash) return done(world_.duty_does(id, person(handoff.to), show_delta(handoff.seq)));
-    if (!missing.empty() && (begun || handoff.stage == handoff_stage::draft)) {
-      return done(world_.duty_does(id, person(handoff.from), describe(handoff.seq, missing[0], v1::HandoffNote::SEVERITY_WATCHER)));
-    }
-    switch (handoff.stage) {
-      case handoff_stage::draft:
-        return done(world_.duty_does(id, person(handoff.from), offer(handoff.seq)));
-      case handoff_stage::requested:
-        return done(world_.duty_does(id, person(handoff.to), open_handoff(handoff.seq)));
-      case handoff_stage::received:
-        return done(world_.duty_does(id, person(handoff.to), take_handoff(handoff.seq)));
-      case handoff_stage::accepted:
-        for (const auto& [patient, said] : handoff.patients) {
-          if (said.synthesized) continue;
-          return done(world_.duty_does(id, person(handoff.to), synthesize(handoff.seq, patient, top_action(handoff.owed, patient))));
-        }
-        return;
-      case handoff_stage::in_progress:
-        return done(world_.duty_does(id, person(handoff.from), confirm(handoff.seq)));
-    }
+    if (roll_.percent(3)) return done(world_.duty_does(id, person(duty.handoff->from), end_handoff(duty.handoff->seq)));
+    if (const auto next = next_handoff_step(world_, id)) done(world_.duty_does(id, next->who, next->command));
   }
 
-  world& world_;
+  clinic_world& world_;
   dice& roll_;
 };
 
@@ -295,7 +155,7 @@ using deadlines = std::map<std::pair<std::string, place>, std::map<v1::TaskTimer
 
 class duty_world : public ::testing::Test {
  protected:
-  static deadlines deadlines_of(const world& in) {
+  static deadlines deadlines_of(const clinic_world& in) {
     deadlines result;
     for (const auto& patient : patients) {
       for (const auto& [at, task] : in.record(record_key(patient)).state().tasks.open) result[{patient, at}] = task.timers;
@@ -303,17 +163,17 @@ class duty_world : public ::testing::Test {
     return result;
   }
 
-  static std::map<std::string, std::uint64_t> versions_of(const world& in) {
+  static std::map<std::string, std::uint64_t> versions_of(const clinic_world& in) {
     std::map<std::string, std::uint64_t> result;
     for (const auto& patient : patients) result[patient] = in.record(record_key(patient)).state().version;
     return result;
   }
 
   /// I1 and invariant 5: every open obligation has a person.
-  void check_owners(const world& in) {
+  void check_owners(const clinic_world& in) {
     for (const auto& patient : patients) {
       for (const auto at : open_obligations(in.record(record_key(patient)).state())) {
-        const auto person = accountable_for(in, patient, at);
+        const auto person = in.accountable_for(patient, at);
         ASSERT_FALSE(person.empty()) << patient << " " << at.seq << ": ownerless";
         ASSERT_TRUE(in.people().find(person)) << person;
         ++obligations_;
@@ -322,7 +182,7 @@ class duty_world : public ::testing::Test {
   }
 
   /// Whoever is accountable, and nobody else, has it on their worklist as such, and finds it there by the index.
-  void check_worklists(const world& in) {
+  void check_worklists(const clinic_world& in) {
     for (const auto& id : staff) {
       const auto keys = owner_keys(id, in.setting, in.now);
       const worklist_view view{id, in.people(), in.setting, in.now};
@@ -332,7 +192,7 @@ class duty_world : public ::testing::Test {
         for (const auto at : open_obligations(state)) {
           const auto item = owed_by(state, at, view);
           const bool answers = item && item->how == standing::answers;
-          ASSERT_EQ(answers, reads && accountable_for(in, patient, at) == id) << patient << " " << at.seq << " " << id;
+          ASSERT_EQ(answers, reads && in.accountable_for(patient, at) == id) << patient << " " << at.seq << " " << id;
           if (!item) continue;
           const auto rows = obligation_rows(state, at);
           const bool found = std::ranges::any_of(rows, [&](const auto& row) { return std::ranges::find(keys, row.owner) != keys.end(); });
@@ -342,16 +202,8 @@ class duty_world : public ::testing::Test {
     }
   }
 
-  /// The messages of this world address one person or duty each.
-  static std::string accountable_for(const world& in, const std::string& patient, place at) {
-    const auto& state = in.record(record_key(patient)).state();
-    if (const auto* task = state.tasks.find(at)) return accountable(*task, at, in.around(patient));
-    const auto owed = obligations_of(*state.chat.message(at), at, {in.now, state.team, &in.people(), in.setting.duties});
-    return owed.empty() ? std::string() : owed.front().accountable;
-  }
-
   /// A task of a duty is answered for by its holder of now, where they may.
-  void check_holders(const world& in) {
+  void check_holders(const clinic_world& in) {
     for (const auto& patient : patients) {
       const auto& state = in.record(record_key(patient)).state();
       const auto around = in.around(patient);
@@ -366,7 +218,7 @@ class duty_world : public ::testing::Test {
   }
 
   void run(std::uint64_t seed, std::size_t steps) {
-    world one(seed);
+    clinic_world one(small_clinic(seed), seed);
     mind some(one);
     for (std::size_t step = 0; step < steps; ++step) {
       if (one.roll.percent(10)) one.now += std::chrono::minutes(one.roll.below(one.roll.percent(20) ? 900 : 40));
@@ -400,7 +252,7 @@ class duty_world : public ::testing::Test {
   }
 
   /// By the log alone: a holder changes by its entry, a task that has ended stays so, and no successor comes twice.
-  void check_log(const world& in) {
+  void check_log(const clinic_world& in) {
     for (const auto& id : duties) {
       std::string holder;
       for (const auto& entry : in.record(duty_record_key(id)).log()) {
@@ -427,7 +279,7 @@ class duty_world : public ::testing::Test {
 
 /// AT-4: fourteen obligations of three patients.
 TEST_F(duty_world, a_shift_change_moves_every_obligation_at_one_index_and_no_deadline) {
-  world in(4);
+  clinic_world in(small_clinic(4), 4);
   const auto good = [&](const std::string& who, const v1::Command& command) {
     const auto done = in.duty_does("onc-rn", person(who), command);
     EXPECT_THAT(done, accepted());
@@ -452,7 +304,7 @@ TEST_F(duty_world, a_shift_change_moves_every_obligation_at_one_index_and_no_dea
     std::size_t count = 0;
     for (const auto& patient : patients) {
       for (const auto at : open_obligations(in.record(record_key(patient)).state())) {
-        count += accountable_for(in, patient, at) == expected ? 1 : 0;
+        count += in.accountable_for(patient, at) == expected ? 1 : 0;
       }
     }
     return count;

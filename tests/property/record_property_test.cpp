@@ -161,7 +161,7 @@ class record_property : public ::testing::Test {
 
   void check_step(rosas_record& ward, const attempt& tried, batch after_it, ledger& book, task_book& tasks) {
     const record_state before = ward.record.state();
-    tasks.look(ward);
+    tasks.look(ward.tasks());
     const auto said_before = ward.record.log().size();
     const auto result = ward.record.submit(tried.command, tried.who, ward.now_context(), after_it);
     const auto& after = ward.record.state();
@@ -189,7 +189,7 @@ class record_property : public ::testing::Test {
     EXPECT_EQ(after.version, heads);
     check_owed(ward, book);
     check_ladders(after);
-    tasks.check(ward);
+    tasks.check(ward.tasks(), ward.world());
   }
 
   static void check_sequence(const record_state& before, const facts& entries) {

@@ -111,30 +111,30 @@ void task_book::add_about(line& one, const v1::Entry& entry) {
                                             : one.stopping && one.status == "cancelled" && !entry.has_task_cancel_acknowledged();
 }
 
-void task_book::look(const rosas_record& ward) {
+void task_book::look(const tasks_state& tasks) {
   timers_before_.clear();
   handed_over_.clear();
-  for (const auto& [at, task] : ward.tasks().open) timers_before_[at] = task.timers;
+  for (const auto& [at, task] : tasks.open) timers_before_[at] = task.timers;
 }
 
-void task_book::check(const rosas_record& ward) {
+void task_book::check(const tasks_state& tasks, const task_world& world) {
   std::size_t open = 0;
   for (const auto& [at, one] : tasks_) {
     if (terminal(one.status) && !one.stopping) {
-      EXPECT_FALSE(ward.tasks().open.contains(at)) << "memory holds a task that has ended";
+      EXPECT_FALSE(tasks.open.contains(at)) << "memory holds a task that has ended";
       continue;
     }
     ++open;
-    const auto state = ward.tasks().open.find(at);
-    ASSERT_NE(state, ward.tasks().open.end()) << "an open task was lost";
+    const auto state = tasks.open.find(at);
+    ASSERT_NE(state, tasks.open.end()) << "an open task was lost";
     EXPECT_EQ(fhir_code(state->second.status), one.status);
-    const auto person = accountable(state->second, at, ward.world());
+    const auto person = accountable(state->second, at, world);
     EXPECT_FALSE(person.empty()) << "ownerless (I1)";
-    EXPECT_TRUE(ward.people.state().organization.find(person)) << "owned by nobody who exists";
+    EXPECT_TRUE(world.people.find(person)) << "owned by nobody who exists";
   }
-  EXPECT_EQ(ward.tasks().open.size(), open);
+  EXPECT_EQ(tasks.open.size(), open);
   for (const auto& at : handed_over_) {
-    if (const auto task = ward.tasks().open.find(at); task != ward.tasks().open.end()) {
+    if (const auto task = tasks.open.find(at); task != tasks.open.end()) {
       EXPECT_EQ(task->second.timers, timers_before_[at]) << "a change of owner moved a deadline";
     }
   }

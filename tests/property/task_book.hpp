@@ -15,10 +15,10 @@ class task_book {
   /// Checks that the table has a way for this entry (I2, I3, I5), that no successor doubles (I4), and takes it in.
   void add(const v1::Entry& entry);
   /// After a step: exactly the open tasks are state, each of them has one person (I1), and no deadline moved that must not.
-  void check(const rosas_record& ward);
+  void check(const tasks_state& tasks, const task_world& world);
 
   /// Before a step: what must not move.
-  void look(const rosas_record& ward);
+  void look(const tasks_state& tasks);
 
   std::size_t most_open() const { return most_open_; }
   std::size_t successors() const { return successors_.size(); }
