@@ -6,8 +6,8 @@ import subprocess
 import time
 
 from careteam_client import Client
-from server import binary
-from test_duties import DUTY, HOUR, ask, change, clinic, define, good, handed_to_confirmation, holder, period  # noqa: F401 (a fixture)
+from server import Server, binary, room_resources
+from test_duties import DUTY, HOUR, STAFF, ask, change, clinic, define, good, handed_to_confirmation, holder, period  # noqa: F401 (a fixture)
 
 
 def explained(server, obligation, *more, run=None):
@@ -126,3 +126,17 @@ async def test_what_a_duty_owes_is_a_metric(clinic):  # noqa: F811
         await asyncio.sleep(0.2)
     assert told("overdue", "onc-rn") == 0 and told("open", "(others)") == 0
     await rao.close()
+
+
+async def test_the_configured_safety_person_is_named_where_nobody_else_can_answer():
+    with Server(redis=False, settings={"organization.safety_person": "grace"}) as server:
+        server.import_resources(room_resources("pat", STAFF))
+        server.start()
+        rao = await Client.connect(server, "rao")
+        asked = await rao.command("pat", {"requestTask": {"stream": "STREAM_CLINICAL", "order": {"kind": "TASK_KIND_CARE", "title": "Call the lab",
+                                                                                              "target": {"personId": "nina"}}}})
+        assert asked.ok, asked
+        assert server.tool("enroll", "--config", server.config, "--person", "nina", "--suspend", "Has left").returncode == 0
+        told = explained(server, f"clinical/{asked.seq}")
+        assert [one["accountable"] for one in told] == ["nina", "grace"] and told[1]["what"] == "an account changed", told
+        await rao.close()
