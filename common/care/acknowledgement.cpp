@@ -19,8 +19,8 @@ bool reachable(const chat_audience& audience, std::string_view person, v1::Strea
 }
 
 bool can_answer(const chat_audience& audience, std::string_view person, place message) {
-  return may_see(audience.team, person, message.stream, message.seq, audience.now) && (!audience.people || audience.people->active(person)) &&
-         may_acknowledge(audience.team, person, audience.now);
+  return may_see(audience.team, person, message.stream, message.seq, audience.now) &&
+         (!audience.people || audience.people->active(person)) && may_acknowledge(audience.team, person, audience.now);
 }
 
 std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience& audience) {

@@ -25,7 +25,9 @@ bool is_guest(const actor& who, const chat_context& context) {
 
 /// Who is written to in place of somebody on leave: whoever covers for them, else whoever answers for the duty; empty: nobody who may.
 std::string stands_in(const absence& away, v1::Stream stream, const actor& who, const chat_audience& audience) {
-  const auto may = [&](const std::string& person) { return person != who.person_id && can_answer(audience, person, {stream, yet_to_come}); };
+  const auto may = [&](const std::string& person) {
+    return person != who.person_id && can_answer(audience, person, {stream, yet_to_come});
+  };
   if (may(away.cover)) return away.cover;
   auto person = answers_for_duty(away.duty_id, {stream, yet_to_come}, audience);
   return may(person) ? person : std::string();

@@ -129,7 +129,8 @@ void record_host::decide_all(batch& work) {
       continue;
     }
     const bool stat = one.command.post_message().priority() == v1::PRIORITY_STAT;
-    care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks, work.owed, work.owed_complete};
+    care::context with{
+        now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks, work.owed, work.owed_complete};
     if (stat) with.stat_in_last_hour = environment_.directory.stat_in_last_hour(one.who.person_id, now);
     auto decided = care::decide(state_, one.command, one.who, with);
     if (!decided) {
@@ -159,8 +160,13 @@ void record_host::decide_fired(batch& work) {
   for (auto& due : work.timers) {
     due.entries.clear();
     // Its time has come, also where the clock was set back since it was handed over.
-    const care::context with{std::max(work.now, due.timer.key.due), environment_.directory.accounts(), 0, environment_.stat_per_hour,
-                             *environment_.tasks, work.owed, work.owed_complete};
+    const care::context with{std::max(work.now, due.timer.key.due),
+                             environment_.directory.accounts(),
+                             0,
+                             environment_.stat_per_hour,
+                             *environment_.tasks,
+                             work.owed,
+                             work.owed_complete};
     auto decided = care::decide(state_, due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
     if (decided) {
       due.entries = std::move(*decided);
