@@ -11,11 +11,11 @@ namespace careteam::coordination {
 
 struct record_host::batch {
   struct refused {
-    std::size_t command;
+    std::size_t command = 0;
     care::refusal why;
   };
   struct accepted {
-    std::size_t command;
+    std::size_t command = 0;
     care::place where;
     care::facts entries;
     bool remembered_here = false;  ///< The answer was at hand: the store knows the command already.

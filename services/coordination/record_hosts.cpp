@@ -35,7 +35,8 @@ void record_hosts::fire(store::stored_timer timer, timer_done done) {
     runtime::log_error("timer_of_no_record", {{"record", timer.record}, {"timer", timer.key.id}});
     return done(make_error_code(store::errc::corrupt));
   }
-  find_or_make(timer.record)->fire(std::move(timer), std::move(done));
+  const auto host = find_or_make(timer.record);
+  host->fire(std::move(timer), std::move(done));
 }
 
 std::size_t record_hosts::quarantined() const {
