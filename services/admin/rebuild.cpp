@@ -77,6 +77,10 @@ boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store&
   }
 }
 
+std::string not_offered(const store::record_key& key, const std::string& person) {
+  return key + ": is not offered to its member " + person;
+}
+
 boost::asio::awaitable<store::result<void>> compare(store::record_store& of, store::record_key key, rebuild_report& report,
                                                     balances& expected) {
   auto folded = co_await coordination::load_record(of, key, coordination::snapshot_use::ignore);
@@ -108,7 +112,7 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
     auto offered = co_await of.records_of(person);
     if (!offered) co_return offered.error();
     if (std::find(offered->begin(), offered->end(), key) == offered->end()) {
-      report.differences.push_back(key + ": is not offered to its member " + person);
+      report.differences.push_back(not_offered(key, person));
     }
   }
   for (const auto& [id, timer] : folded->state.timers.pending()) {
