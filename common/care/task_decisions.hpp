@@ -76,6 +76,7 @@ struct message_follow_up {
   place message;      ///< What it links; seq 0: nothing, where not everybody who reads it could read the message.
   std::string requester;
   task_origin origin;
+  std::string_view title = "Nobody acknowledged a message";
 };
 /// Asks the first of these people at once (stat) to see to a message that nobody acknowledged; the others are its ladder.
 void add_message_follow_up(facts& to, const message_follow_up& what, const std::vector<std::string>& people, const task_context& context);

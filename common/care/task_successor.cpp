@@ -66,7 +66,7 @@ void add_supervision(facts& to, const task_case& one) {
 
 void add_message_follow_up(facts& to, const message_follow_up& what, const std::vector<std::string>& people, const task_context& context) {
   auto order = follow_up_for(people, v1::PRIORITY_STAT, context);
-  order.title = "Nobody acknowledged a message";
+  order.title = what.title;
   order.message = what.message;
   add_request(to, what.stream, what.requester, order, what.origin, context);
 }

@@ -37,6 +37,25 @@ bool is_seen_to(const tasks_state& state, place at) {
   });
 }
 
+/// Of a message in `shared`: what patients read tells nothing of who cannot be called, so that only the staff's task says so.
+facts ask_staff(const tasks_state& state, const task_state& about, place message, const std::string& unreachable, const task_case& one) {
+  const auto& context = one.context;
+  // A link, or even a number, would tell those who do not read `shared` of what is there (invariant 4).
+  const bool linked = audience_within(context.team, v1::STREAM_CLINICAL, v1::STREAM_SHARED, context.now);
+  const task_origin origin{0, v1::TASK_RULE_UNDELIVERED, 1};
+  const bool seen_to = std::ranges::any_of(state.open, [&](const auto& open) {
+    return open.first.stream == v1::STREAM_CLINICAL && open.second.origin == origin && (!linked || open.second.order.message == message);
+  });
+  facts result;
+  const auto people = informed(about, {v1::STREAM_CLINICAL, yet_to_come}, unreachable, one.world());
+  if (people.empty() || seen_to) return result;
+  const bool knows = may_read(context.team, about.requester, v1::STREAM_CLINICAL, context.now);
+  const message_follow_up task{v1::STREAM_CLINICAL, linked ? message : place{}, knows ? about.requester : std::string(), origin,
+                               about.order.title};
+  add_message_follow_up(result, task, people, context);
+  return result;
+}
+
 }  // namespace
 
 outcome<facts> report_undelivered(const tasks_state& state, const v1::ReportUndelivered& asked, const actor& who,
@@ -54,11 +73,12 @@ outcome<facts> report_undelivered(const tasks_state& state, const v1::ReportUnde
   } else {
     return refuse(code::not_found, "reportUndelivered.seq", "no such task or message in this stream");
   }
+  const task_case one{at, about, who, context, "reportUndelivered"};
+  if (at.stream == v1::STREAM_SHARED && !state.find(at)) return ask_staff(state, about, at, asked.person_id(), one);
   facts result;
   auto& report = *add_fact(result, at.stream).mutable_call_undelivered();
   report.set_seq(at.seq);
   report.set_person_id(asked.person_id());
-  const task_case one{at, about, who, context, "reportUndelivered"};
   const auto people = informed(about, at, asked.person_id(), one.world());
   const auto report_seq = context.heads[static_cast<std::size_t>(at.stream)] + 1;
   if (!people.empty() && !is_seen_to(state, at)) add_inquiry(result, one, people, report_seq);

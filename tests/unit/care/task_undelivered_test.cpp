@@ -60,6 +60,37 @@ TEST_F(undelivered_calls, end_at_the_safety_person_and_there) {
   EXPECT_EQ(third->size(), 1U) << "it is said, and nobody is left to ask";
 }
 
+TEST_F(undelivered_calls, about_a_message_ask_a_supervisor_where_it_was_said) {
+  const place at{clinical, ward.says("omar", post(clinical).stat().to("nina"))};
+  const auto reported = reports(at, "nina");
+  ASSERT_THAT(reported, accepted());
+  ASSERT_EQ(reported->size(), 2U);
+  EXPECT_EQ(reported->front().call_undelivered().seq(), at.seq);
+  EXPECT_EQ(reported->back().task_requested().order().message().seq(), at.seq);
+}
+
+TEST_F(undelivered_calls, about_a_message_in_shared_are_the_staff_s_own) {
+  const place at{shared, ward.says("omar", post(shared).stat().to("nina"))};
+  const auto reported = reports(at, "nina");
+  ASSERT_THAT(reported, accepted());
+  ASSERT_EQ(reported->size(), 1U) << "patients read of no call";
+  EXPECT_EQ(reported->front().stream(), clinical);
+  EXPECT_EQ(reported->front().task_requested().order().message().seq(), at.seq) << "who reads clinical reads shared here";
+  const auto again = reports(at, "tom");
+  ASSERT_THAT(again, accepted());
+  EXPECT_THAT(*again, IsEmpty()) << "it is seen to";
+}
+
+TEST_F(undelivered_calls, about_a_message_in_shared_tell_those_who_read_clinical_only_nothing_of_it) {
+  ward.join("lang", v1::ROLE_PATHOLOGIST, {v1::SCOPE_READ_CLINICAL});
+  const place at{shared, ward.says("omar", post(shared).stat().to("nina"))};
+  const auto reported = reports(at, "nina");
+  ASSERT_THAT(reported, accepted());
+  ASSERT_EQ(reported->size(), 1U);
+  EXPECT_FALSE(reported->front().task_requested().order().has_message());
+  EXPECT_EQ(reported->front().task_requested().origin().seq(), 0U);
+}
+
 TEST_F(undelivered_calls, about_what_is_over_change_nothing) {
   const auto anc = asks(clinical, task("ANC 0.72").asap().to("nina"));
   ward.says("rao", cancel(anc));
