@@ -81,9 +81,9 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
 
   coordination::record_hosts& hosts() { return hosts_; }
   coordination::people& directory() { return hosts_.environment().directory; }
-  /// The organisation around tasks: the same by which the records decide.
   /// The keys of all duties: administrators read the rosters of each.
   std::vector<store::record_key> duty_keys();
+  /// The organisation around tasks: the same by which the records decide.
   const care::task_setting& task_setting() { return *hosts_.environment().tasks; }
   coordination::cursor_desk& cursors() { return cursor_desk_; }
   /// What devices missed, read once for all that missed the same.
