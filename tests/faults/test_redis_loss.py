@@ -21,6 +21,7 @@ STEADY = "social-0"  # Not in the crowd: is there all the time.
 VISITOR = "visitor-0"  # Neither: comes and goes when a test says so.
 # One heartbeat of the others is waited for after Redis was wiped: short, so that the tests are.
 FAST = {"redis.presence_lease_ms": 4000, "redis.presence_refresh_ms": 1000}
+REFUSED = "Redis refused the user or the password"
 LONGEST_LOG = 3  # Lines about one misfortune: what happened, and why it lasts; it may be found out in two ways.
 UNKNOWN, OFFLINE, ONLINE = PresenceState.STATE_UNKNOWN, PresenceState.STATE_OFFLINE, PresenceState.STATE_ONLINE
 
@@ -138,6 +139,13 @@ class Trial:
         async with connected(newcomer):
             await newcomer.sees(STEADY, UNKNOWN, ANSWER_SECONDS)
 
+    async def told(self, text):
+        """Waits until the log says so of Redis: that presence is unknown may have another cause before."""
+        deadline = time.monotonic() + KNOWN_AGAIN_SECONDS
+        while not any(text in line for line in self.house.server.lines('"event":"redis"')):
+            assert time.monotonic() < deadline, f"the log does not say {text!r} after {KNOWN_AGAIN_SECONDS} s"
+            await asyncio.sleep(0.05)
+
     async def known_again(self, name):
         took = await self.staff.sees(STEADY, ONLINE, KNOWN_AGAIN_SECONDS)
         print(f"{name}: known again after {took:.1f} s")
@@ -204,10 +212,11 @@ def test_redis_wants_another_password_at_the_start(houses, seed):
     async def scenario(trial):
         trial.house.start_redis(password="another-password")
         await trial.lost("password")
+        await trial.told(REFUSED)
         assert trial.house.ask_redis("ACL", "SETUSER", "careteam", f">{trial.house.password}", password="another-password") == "+OK"
         await trial.known_again("password")
 
-    Trial(houses, seed, redis=False).run(scenario, said=["cannot connect to Redis: Redis refused the user or the password"])
+    Trial(houses, seed, redis=False).run(scenario, said=[f"cannot connect to Redis: {REFUSED}"])
 
 
 def test_redis_wants_another_password(houses, seed):
@@ -216,11 +225,12 @@ def test_redis_wants_another_password(houses, seed):
         trial.house.kill_redis()
         trial.house.start_redis(password="another-password")
         await trial.lost("password")
+        await trial.told(REFUSED)
         trial.house.kill_redis()
         trial.house.start_redis()
         await trial.known_again("password")
 
-    Trial(houses, seed).run(scenario, said=["lost the connection", "Redis refused the user or the password"], misfortunes=2)
+    Trial(houses, seed).run(scenario, said=["lost the connection", REFUSED], misfortunes=2)
 
 
 def test_redis_takes_the_user_its_rights(houses, seed):
