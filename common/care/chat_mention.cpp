@@ -9,13 +9,16 @@ namespace {
 
 constexpr std::string_view field = "postMessage.mentions";
 
-/// Whoever holds the role now and can be reached.
+/// Whoever holds the role now and can be reached. Where they all do by one duty, it is that duty which is addressed.
 template <class Accept>
 void add_holders(v1::ResolvedMention& to, v1::Role role, v1::Stream stream, const chat_audience& audience, Accept accept) {
   to.set_role(role);
   for (const auto& m : audience.team.members) {
     if (m.role != role || !m.active_at(audience.now) || !reads(m, stream)) continue;
-    if (reachable(audience, m.person_id, stream) && accept(m.person_id)) to.add_person_id(m.person_id);
+    if (!reachable(audience, m.person_id, stream) || !accept(m.person_id)) continue;
+    const auto& people = to.person_id();
+    to.set_duty_id(people.empty() || to.duty_id() == m.duty_id ? m.duty_id : std::string());
+    if (std::find(people.begin(), people.end(), m.person_id) == people.end()) to.add_person_id(m.person_id);
   }
 }
 
@@ -33,19 +36,29 @@ std::string stands_in(const absence& away, v1::Stream stream, const actor& who, 
   return may(person) ? person : std::string();
 }
 
+/// Whether somebody who is away is known here by the duty that they are away from: the team has it among its members.
+bool known_by_duty(const absence& away, const chat_context& context) {
+  return std::ranges::any_of(context.team.members, [&](const membership& m) {
+    return m.is_of({}, away.duty_id) && m.start <= context.now && !m.over_at(context.now);
+  });
+}
+
 outcome<void> resolve_person(const std::string& person, const v1::PostMessage& asked, const actor& who, const chat_context& context,
                              v1::ResolvedMention& to) {
   const auto audience = audience_of(context);
   const auto stream = asked.stream();
   const bool owed = must_acknowledge(asked.priority());
-  if (!reachable(audience, person, stream)) return refuse(code::not_found, field, "no such person in this stream's audience");
-  if (owed && person == who.person_id) return refuse(code::invalid_argument, field, "nobody answers their own message");
-  if (owed && !may_acknowledge(context.team, person, context.now)) {
-    return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
-  }
   const auto away = context.setting.duties == nullptr || who.system || person == who.person_id
                         ? std::nullopt
                         : context.setting.duties->absence_of(person, context.now);
+  const bool here = reachable(audience, person, stream);
+  if (!here && !(away && known_by_duty(*away, context))) {
+    return refuse(code::not_found, field, "no such person in this stream's audience");
+  }
+  if (owed && person == who.person_id) return refuse(code::invalid_argument, field, "nobody answers their own message");
+  if (owed && here && !may_acknowledge(context.team, person, context.now)) {
+    return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
+  }
   if (!away) {
     to.add_person_id(person);
     return {};
@@ -53,6 +66,7 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
   if (asked.priority() != v1::PRIORITY_STAT && !is_guest(who, context))
     return refuse(code::failed_precondition, field, told(person, *away));
   const auto other = stands_in(*away, stream, who, audience);
+  if (other.empty() && !here) return refuse(code::failed_precondition, field, told(person, *away));
   if (!other.empty()) to.set_instead_of_person_id(person);
   to.add_person_id(other.empty() ? person : other);
   return {};

@@ -25,7 +25,9 @@ duty_index::duty_index(const organization_state& people, std::string safety_pers
 void duty_index::put(const duty_state& duty) {
   if (!duty.defined()) return;
   duties_.insert_or_assign(duty.id, standing_of(duty));
-  roles_.insert_or_assign(duty.id, duty.what.roles);
+  const auto* member = duty.what.member(duty.holder);
+  appointments_.insert_or_assign(
+      duty.id, duty_appointment{duty.what.name, duty.what.roles, duty.holder, member ? member->role : v1::ROLE_UNSPECIFIED});
 }
 
 std::string duty_index::last_resort() const {
@@ -43,11 +45,12 @@ duty_answer duty_index::answer(std::string_view duty_id, instant t) const {
 }
 
 std::optional<duty_view> duty_index::find(std::string_view duty_id, instant t) const {
-  const auto roles = roles_.find(duty_id);
-  if (roles == roles_.end()) return std::nullopt;
+  const auto known = appointments_.find(duty_id);
+  if (known == appointments_.end()) return std::nullopt;
+  const auto& roles = known->second.roles;
   const auto found = answer(duty_id, t);
-  if (!found.covered()) return duty_view{{}, found.person, roles->second};
-  return duty_view{found.person, person_of(resolve_supervisor(duties_, duty_id, t, working_, last_resort())), roles->second};
+  if (!found.covered()) return duty_view{{}, found.person, roles};
+  return duty_view{found.person, person_of(resolve_supervisor(duties_, duty_id, t, working_, last_resort())), roles};
 }
 
 std::vector<std::string> duty_index::answered_by(std::string_view person, instant t) const {
@@ -72,6 +75,19 @@ std::optional<absence> duty_index::absence_of(std::string_view person, instant t
     if (!found || (found->cover.empty() && !cover.empty())) found = absence{id, std::move(cover), leave->at.end};
   }
   return found;
+}
+
+std::optional<duty_appointment> duty_index::appointment(std::string_view duty_id) const {
+  const auto known = appointments_.find(duty_id);
+  return known == appointments_.end() ? std::nullopt : std::optional(known->second);
+}
+
+std::vector<std::string> duty_index::held_by(std::string_view person) const {
+  std::vector<std::string> result;
+  for (const auto& [id, appointed] : appointments_) {
+    if (!person.empty() && appointed.person == person) result.push_back(id);
+  }
+  return result;
 }
 
 }  // namespace careteam::care

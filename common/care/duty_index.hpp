@@ -25,6 +25,9 @@ class duty_index : public duty_directory {
   std::optional<duty_view> find(std::string_view duty_id, instant t) const override;
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::optional<absence> absence_of(std::string_view person, instant t) const override;
+  std::optional<duty_appointment> appointment(std::string_view duty_id) const override;
+  /// The duties that this person holds by the last entry about each.
+  std::vector<std::string> held_by(std::string_view person) const;
 
  private:
   std::string last_resort() const;
@@ -33,7 +36,7 @@ class duty_index : public duty_directory {
   roster_people working_;
   std::string safety_person_;
   duty_standings duties_;
-  std::map<std::string, std::vector<v1::Role>, std::less<>> roles_;
+  std::map<std::string, duty_appointment, std::less<>> appointments_;
 };
 
 }  // namespace careteam::care

@@ -128,7 +128,7 @@ outcome<facts> invite_consultant(const team_state& state, const actor& who, cons
   for (const auto& m : state.members) {
     if (m.over_at(context.now)) continue;
     ++open;
-    if (m.person_id == asked.person_id() && m.role == asked.role() && m.start < *end) {
+    if (m.is_of(asked.person_id()) && m.role == asked.role() && m.start < *end) {
       return refuse(code::already_exists, "inviteConsultant.personId", "has this role on the team in this period already");
     }
   }
@@ -161,7 +161,7 @@ outcome<facts> renew_invitation(const team_state& state, const actor& who, const
   if (!end) return end.error();
   if (*end <= *m->end) return refuse(code::invalid_argument, "renewInvitation.until", "must come after the invitation's end");
   for (const auto& other : state.members) {
-    const bool same = &other != m && other.person_id == asked.person_id() && other.role == asked.role() && !other.over_at(context.now);
+    const bool same = &other != m && other.is_of(asked.person_id()) && other.role == asked.role() && !other.over_at(context.now);
     if (same && other.start < *end) {
       return refuse(code::already_exists, "renewInvitation.personId", "has this role on the team in this period already");
     }

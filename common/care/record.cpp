@@ -65,7 +65,8 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   std::array<std::uint64_t, stream_count> heads{};
   for (std::size_t i = 0; i < stream_count; ++i) heads[i] = state.streams[i].head;
-  if (on_team_roster(command.action_case())) return decide_team(state.team, command, who, {with.now, with.people, heads});
+  if (on_team_roster(command.action_case()))
+    return decide_team(state.team, command, who, {with.now, with.people, heads, with.tasks.duties});
   const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
   if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
   if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
@@ -179,9 +180,10 @@ bool among_people_of(const record_state& state, std::string_view person, instant
   return state.duty.what.member(person) || state.team.on_team(person, t);
 }
 
-bool is_offered(const record_state& state, std::string_view person, instant t) {
-  return state.duty.what.member(person) != nullptr ||
-         std::ranges::any_of(state.team.members, [&](const membership& m) { return m.person_id == person && (!m.end || t < *m.end); });
+bool is_offered(const record_state& state, std::string_view member, instant t) {
+  return state.duty.what.member(member) != nullptr || std::ranges::any_of(state.team.members, [&](const membership& m) {
+           return (m.duty_id.empty() ? m.person_id == member : member_key({}, m.duty_id) == member) && (!m.end || t < *m.end);
+         });
 }
 
 v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t) {

@@ -70,8 +70,8 @@ std::optional<record_state> new_record(std::string_view key);
 /// Who is offered the record now: the team's people, the duty's, or nobody in particular.
 std::vector<std::string> people_of(const record_state& state, instant t);
 bool among_people_of(const record_state& state, std::string_view person, instant t);
-/// Whether the record is to be among those that a person's session looks at: also who is there only later.
-bool is_offered(const record_state& state, std::string_view person, instant t);
+/// Whether the record is to be among those that a member's sessions look at (`member_key`): also of who is there only later.
+bool is_offered(const record_state& state, std::string_view member, instant t);
 /// In which role somebody is there: what is stored with what the server notes of them.
 v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t);
 /// Whether a reader is staff in the record's eyes: then they learn what patients do not (presence, receipts of staff).

@@ -31,7 +31,8 @@ void put_team(RecordSnapshot& to, const team_state& team) {
   to.set_attending(team.attending);
   for (const auto& m : team.members) {
     auto& row = *to.add_members();
-    row.set_person_id(m.person_id);
+    row.set_duty_id(m.duty_id);
+    if (m.duty_id.empty()) row.set_person_id(m.person_id);
     row.set_name(m.name);
     row.set_role(m.role);
     row.set_start_us(micros(m.start));
@@ -46,6 +47,7 @@ void put_team(RecordSnapshot& to, const team_state& team) {
     auto& row = *to.add_roster_changes();
     row.set_roster_version(change.version);
     row.set_kind(change.kind);
+    row.set_duty_id(change.duty_id);
     row.set_person_id(change.person_id);
     row.set_name(change.name);
     row.set_role(change.role);
@@ -61,6 +63,7 @@ void get_team(team_state& team, const RecordSnapshot& from) {
   team.attending = from.attending();
   for (const auto& row : from.members()) {
     membership m;
+    m.duty_id = row.duty_id();
     m.person_id = row.person_id();
     m.name = row.name();
     m.role = row.role();
@@ -73,7 +76,8 @@ void get_team(team_state& team, const RecordSnapshot& from) {
     team.members.push_back(std::move(m));
   }
   for (const auto& row : from.roster_changes()) {
-    team.changes.push_back({row.roster_version(), row.kind(), row.person_id(), row.name(), row.role(), from_micros(row.time_us())});
+    team.changes.push_back(
+        {row.roster_version(), row.kind(), row.duty_id(), row.person_id(), row.name(), row.role(), from_micros(row.time_us())});
   }
   for (const auto& [person, version] : from.roster_seen()) team.seen.emplace(person, version);
 }

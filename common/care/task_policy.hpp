@@ -70,6 +70,14 @@ struct absence {
 /// For whoever turned to them: until when, who covers, which duty to address.
 std::string told(std::string_view person, const absence& away);
 
+/// A duty as the teams have it among their members.
+struct duty_appointment {
+  std::string name;                      ///< The duty's, as a patient reads it.
+  std::vector<v1::Role> roles;           ///< In which it may be held; empty: any.
+  std::string person;                    ///< Who holds it by the last entry about it; empty: nobody.
+  v1::Role role = v1::ROLE_UNSPECIFIED;  ///< In which they hold it.
+};
+
 /// Looks duties up. A clinic without duties has none: then people and roles are asked.
 class duty_directory {
  public:
@@ -83,6 +91,8 @@ class duty_directory {
   virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
   /// Nothing: the person is not on leave, as far as any duty knows.
   virtual std::optional<absence> absence_of(std::string_view, instant) const { return std::nullopt; }
+  /// Who holds it by the last entry about it: what time alone makes of it gives nobody access. Nothing: there is no such duty.
+  virtual std::optional<duty_appointment> appointment(std::string_view) const { return std::nullopt; }
 };
 
 /// What the organisation gives to the tasks of all records.

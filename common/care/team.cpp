@@ -1,6 +1,7 @@
 #include "care/team.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "care/invitation.hpp"
 #include "care/wellformed.hpp"
@@ -21,14 +22,14 @@ bool allows(right cell, const membership& m, v1::Scope scope) {
   return false;
 }
 
-/// The membership of this person and role that runs at t, or else the next one to begin: what "end it" and "change it" mean, in whatever
-/// order they were written.
+/// The membership of this person or duty in this role that runs at t, or else the next one to begin: what "end it" and "change it" mean, in
+/// whatever order they were written.
 template <class Members>
-auto find_open(Members& members, std::string_view person, v1::Role role, instant t) -> decltype(&members.front()) {
+auto find_open(Members& members, std::string_view person, std::string_view duty, v1::Role role, instant t) -> decltype(&members.front()) {
   decltype(&members.front()) next = nullptr;
   for (auto& m : members) {
-    if (m.person_id != person || m.role != role || m.over_at(t)) continue;
-    if (m.active_at(t)) return &m;
+    if (!m.is_of(person, duty) || m.role != role || m.over_at(t)) continue;
+    if (m.start <= t) return &m;
     if (!next || m.start < next->start) next = &m;
   }
   return next;
@@ -82,10 +83,11 @@ outcome<void> check_scopes(v1::Role role, const google::protobuf::RepeatedField<
   return {};
 }
 
-void detail(facts& to, const std::string& person, v1::Role role, const google::protobuf::RepeatedField<int>& scopes,
-            const std::string& reason, v1::Source source) {
+void detail(facts& to, const std::string& person, const std::string& duty, v1::Role role,
+            const google::protobuf::RepeatedField<int>& scopes, const std::string& reason, v1::Source source) {
   auto& detailed = *add_fact(to, v1::STREAM_AUDIT).mutable_membership_detailed();
   detailed.set_person_id(person);
+  detailed.set_duty_id(duty);
   detailed.set_role(role);
   *detailed.mutable_scopes() = scopes;
   detailed.set_reason(reason);
@@ -105,15 +107,12 @@ outcome<facts> open_record(const team_state& state, const actor& who, const v1::
   return result;
 }
 
-outcome<facts> add_member(const team_state& state, const actor& who, const v1::AddMember& asked, const team_context& context) {
-  if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
-  if (auto version = check_version(state, asked.expected_roster_version(), "addMember.expectedRosterVersion"); !version)
-    return version.error();
-  if (asked.role() == v1::ROLE_UNSPECIFIED) return refuse(code::invalid_argument, "addMember.role", "must be set");
-  if (asked.role() == v1::ROLE_ADMINISTRATOR) {
-    return refuse(code::invalid_argument, "addMember.role", "administrators belong to the organisation, not to a team");
-  }
-  if (asked.reason().size() > max_reason_bytes) return refuse(code::invalid_argument, "addMember.reason", "is too long");
+/// Who becomes a member, as the roster tells it.
+struct new_member {
+  std::string name, reach, hours;
+};
+
+outcome<new_member> find_person(const team_state& state, const actor& who, const v1::AddMember& asked, const team_context& context) {
   const account* person = context.people.find(asked.person_id());
   // A patient learns only whom they may add, not who else has an account here: other patients have accounts, too (invariant 4).
   const bool guest = !who.system && who.chosen_role == v1::ROLE_PATIENT;
@@ -125,6 +124,31 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
   if (asked.role() == v1::ROLE_PATIENT && asked.person_id() != state.patient_id) {
     return refuse(code::invalid_argument, "addMember.personId", "only the record's patient");
   }
+  return new_member{person->name, person->reach, person->hours};
+}
+
+outcome<new_member> find_duty(const v1::AddMember& asked, const team_context& context) {
+  if (!asked.person_id().empty()) return refuse(code::invalid_argument, "addMember.dutyId", "name a person or a duty, not both");
+  if (!fits(v1::PERSON_KIND_STAFF, asked.role())) return refuse(code::invalid_argument, "addMember.role", "is not held by a duty");
+  const auto duty = context.duties ? context.duties->appointment(asked.duty_id()) : std::nullopt;
+  if (!duty) return refuse(code::failed_precondition, "addMember.dutyId", "no such duty");
+  if (!duty->roles.empty() && std::find(duty->roles.begin(), duty->roles.end(), asked.role()) == duty->roles.end()) {
+    return refuse(code::invalid_argument, "addMember.role", "is not among the roles in which this duty is held");
+  }
+  return new_member{duty->name, {}, {}};
+}
+
+outcome<facts> add_member(const team_state& state, const actor& who, const v1::AddMember& asked, const team_context& context) {
+  if (auto may = check_manager(state, who, asked.role(), context); !may) return may.error();
+  if (auto version = check_version(state, asked.expected_roster_version(), "addMember.expectedRosterVersion"); !version)
+    return version.error();
+  if (asked.role() == v1::ROLE_UNSPECIFIED) return refuse(code::invalid_argument, "addMember.role", "must be set");
+  if (asked.role() == v1::ROLE_ADMINISTRATOR) {
+    return refuse(code::invalid_argument, "addMember.role", "administrators belong to the organisation, not to a team");
+  }
+  if (asked.reason().size() > max_reason_bytes) return refuse(code::invalid_argument, "addMember.reason", "is too long");
+  const auto member = asked.duty_id().empty() ? find_person(state, who, asked, context) : find_duty(asked, context);
+  if (!member) return member.error();
   if (auto scopes = check_scopes(asked.role(), asked.scopes(), "addMember.scopes"); !scopes) return scopes.error();
   instant start = context.now;
   std::optional<instant> end;
@@ -141,9 +165,10 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
   std::size_t open = 0;
   for (const auto& m : state.members) {
     if (!m.over_at(context.now)) ++open;
-    if (m.person_id == asked.person_id() && m.role == asked.role() && overlaps(m, start, end)) {
+    if (m.is_of(asked.person_id(), asked.duty_id()) && m.role == asked.role() && overlaps(m, start, end)) {
       if (who.system) return facts{};  // An import that comes again.
-      return refuse(code::already_exists, "addMember.personId", "has this role on the team in this period already");
+      return refuse(code::already_exists, asked.duty_id().empty() ? "addMember.personId" : "addMember.dutyId",
+                    "has this role on the team in this period already");
     }
   }
   if (open >= max_members) return refuse(code::resource_exhausted, "addMember", "the team has as many members as a team can have");
@@ -151,14 +176,15 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
   facts result;
   auto& added = *add_fact(result, v1::STREAM_SHARED).mutable_member_added();
   added.set_person_id(asked.person_id());
-  added.set_name(person->name);
+  added.set_duty_id(asked.duty_id());
+  added.set_name(member->name);
   added.set_role(asked.role());
   set_timestamp(*added.mutable_period()->mutable_start(), start);
   if (end) set_timestamp(*added.mutable_period()->mutable_end(), *end);
-  added.set_reach(person->reach);
-  added.set_hours(person->hours);
+  added.set_reach(member->reach);
+  added.set_hours(member->hours);
   added.set_roster_version(state.version + 1);
-  detail(result, asked.person_id(), asked.role(), asked.scopes(), asked.reason(), asked.source());
+  detail(result, asked.person_id(), asked.duty_id(), asked.role(), asked.scopes(), asked.reason(), asked.source());
   return result;
 }
 
@@ -167,10 +193,12 @@ outcome<facts> end_member(const team_state& state, const actor& who, const v1::E
   if (auto version = check_version(state, asked.expected_roster_version(), "endMember.expectedRosterVersion"); !version)
     return version.error();
   if (auto reason = check_text(asked.reason(), "endMember.reason", max_reason_bytes); !reason) return reason.error();
-  const membership* m = find_open(state.members, asked.person_id(), asked.role(), context.now);
-  if (!m) return refuse(code::failed_precondition, "endMember.personId", "has no such membership");
+  const bool of_duty = !asked.duty_id().empty();
+  if (of_duty && !asked.person_id().empty()) return refuse(code::invalid_argument, "endMember.dutyId", "name a person or a duty, not both");
+  const membership* m = find_open(state.members, asked.person_id(), asked.duty_id(), asked.role(), context.now);
+  if (!m) return refuse(code::failed_precondition, of_duty ? "endMember.dutyId" : "endMember.personId", "has no such membership");
   if (asked.role() == v1::ROLE_PATIENT) return refuse(code::failed_precondition, "endMember.role", "the patient stays on the team");
-  if (state.attending == asked.person_id() && asked.role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
+  if (!of_duty && state.attending == asked.person_id() && asked.role() == v1::ROLE_MEDICAL_ONCOLOGIST) {
     return refuse(code::failed_precondition, "endMember.personId", "is the attending: assign another one first");
   }
   instant end = context.now;
@@ -185,10 +213,11 @@ outcome<facts> end_member(const team_state& state, const actor& who, const v1::E
   facts result;
   auto& ended = *add_fact(result, v1::STREAM_SHARED).mutable_member_ended();
   ended.set_person_id(asked.person_id());
+  ended.set_duty_id(asked.duty_id());
   ended.set_role(asked.role());
   set_timestamp(*ended.mutable_end(), end);
   ended.set_roster_version(state.version + 1);
-  detail(result, asked.person_id(), asked.role(), {}, asked.reason(), v1::SOURCE_MANUAL);
+  detail(result, asked.person_id(), asked.duty_id(), asked.role(), {}, asked.reason(), v1::SOURCE_MANUAL);
   return result;
 }
 
@@ -198,7 +227,7 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
   if (auto version = check_version(state, asked.expected_roster_version(), "changeRole.expectedRosterVersion"); !version)
     return version.error();
   if (auto reason = check_text(asked.reason(), "changeRole.reason", max_reason_bytes); !reason) return reason.error();
-  const membership* m = find_open(state.members, asked.person_id(), asked.from_role(), context.now);
+  const membership* m = find_open(state.members, asked.person_id(), {}, asked.from_role(), context.now);
   if (!m || !m->active_at(context.now)) return refuse(code::failed_precondition, "changeRole.fromRole", "is not this person's role now");
   if (asked.from_role() == v1::ROLE_PATIENT)
     return refuse(code::failed_precondition, "changeRole.fromRole", "the patient stays the patient");
@@ -212,7 +241,7 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
     return refuse(code::failed_precondition, "changeRole.personId", "is the attending: assign another one first");
   }
   for (const auto& other : state.members) {
-    if (other.person_id == asked.person_id() && other.role == asked.to_role() && overlaps(other, context.now, m->end)) {
+    if (other.is_of(asked.person_id()) && other.role == asked.to_role() && overlaps(other, context.now, m->end)) {
       return refuse(code::already_exists, "changeRole.toRole", "has this role already");
     }
   }
@@ -223,7 +252,7 @@ outcome<facts> change_role(const team_state& state, const actor& who, const v1::
   changed.set_from_role(asked.from_role());
   changed.set_to_role(asked.to_role());
   changed.set_roster_version(state.version + 1);
-  detail(result, asked.person_id(), asked.to_role(), asked.scopes(), asked.reason(), v1::SOURCE_MANUAL);
+  detail(result, asked.person_id(), {}, asked.to_role(), asked.scopes(), asked.reason(), v1::SOURCE_MANUAL);
   return result;
 }
 
@@ -232,7 +261,7 @@ outcome<facts> assign_attending(const team_state& state, const actor& who, const
   if (auto version = check_version(state, asked.expected_roster_version(), "assignAttending.expectedRosterVersion"); !version) {
     return version.error();
   }
-  const membership* m = find_open(state.members, asked.person_id(), v1::ROLE_MEDICAL_ONCOLOGIST, context.now);
+  const membership* m = find_open(state.members, asked.person_id(), {}, v1::ROLE_MEDICAL_ONCOLOGIST, context.now);
   if (!m || !m->active_at(context.now)) {
     return refuse(code::failed_precondition, "assignAttending.personId", "is not a medical oncologist on this team now");
   }
@@ -244,14 +273,14 @@ outcome<facts> assign_attending(const team_state& state, const actor& who, const
   return result;
 }
 
-void note_change(team_state& state, v1::RosterChange::Kind kind, const std::string& person, v1::Role role, std::uint64_t version,
-                 instant t) {
-  std::string name = person;
+void note_change(team_state& state, v1::RosterChange::Kind kind, const std::string& person, const std::string& duty, v1::Role role,
+                 std::uint64_t version, instant t) {
+  std::string name = duty.empty() ? person : duty;
   for (const auto& m : state.members) {
-    if (m.person_id == person) name = m.name;
+    if (m.is_of(person, duty)) name = m.name;
   }
   if (state.changes.size() == max_roster_changes) state.changes.erase(state.changes.begin());
-  state.changes.push_back({version, kind, person, std::move(name), role, t});
+  state.changes.push_back({version, kind, duty, person, std::move(name), role, t});
   state.version = version;
 }
 
@@ -290,7 +319,7 @@ outcome<void> check_version(const team_state& state, std::uint64_t expected, std
 }
 
 const membership* open_membership(const team_state& state, std::string_view person, v1::Role role, instant t) {
-  return find_open(state.members, person, role, t);
+  return find_open(state.members, person, {}, role, t);
 }
 
 const invitation::part* invitation::find(v1::Stream stream) const {
@@ -300,6 +329,28 @@ const invitation::part* invitation::find(v1::Stream stream) const {
 
 bool membership::has(v1::Scope scope) const {
   return std::find(scopes.begin(), scopes.end(), scope) != scopes.end();
+}
+
+bool membership::operator==(const membership& other) const {
+  const auto told = [](const membership& m) { return std::tie(m.duty_id, m.name, m.role, m.start, m.end, m.scopes, m.reach, m.hours); };
+  return told(*this) == told(other) && invited == other.invited && (!duty_id.empty() || person_id == other.person_id);
+}
+
+std::string member_key(std::string_view person, std::string_view duty) {
+  return duty.empty() ? std::string(person) : "duty/" + std::string(duty);
+}
+
+bool appoint(team_state& team, const duty_directory& duties) {
+  bool changed = false;
+  for (auto& m : team.members) {
+    if (m.duty_id.empty()) continue;
+    auto duty = duties.appointment(m.duty_id);
+    auto person = duty && duty->role == m.role ? std::move(duty->person) : std::string();
+    if (person == m.person_id) continue;
+    m.person_id = std::move(person);
+    changed = true;
+  }
+  return changed;
 }
 
 std::vector<const membership*> team_state::at(instant t) const {
@@ -394,8 +445,11 @@ std::vector<std::string> audience(const team_state& team, v1::Stream stream, ins
 
 bool audience_within(const team_state& team, v1::Stream inner, v1::Stream outer, instant t) {
   if (inner == outer) return true;
-  const auto readers = audience(team, inner, t);
-  return std::all_of(readers.begin(), readers.end(), [&](const std::string& person) { return may_read(team, person, outer, t); });
+  // Whoever comes to hold a duty reads what it reads, also where nobody holds it now.
+  return std::all_of(team.members.begin(), team.members.end(), [&](const membership& m) {
+    if (m.over_at(t) || t < m.start || !reads(m, inner)) return true;
+    return reads(m, outer) || (m.duty_id.empty() && may_read(team, m.person_id, outer, t));
+  });
 }
 
 bool is_staff(const team_state& team, std::string_view person, instant t) {
@@ -481,6 +535,7 @@ void apply_team(team_state& state, const v1::Entry& entry) {
     case v1::Entry::kMemberAdded: {
       const auto& added = entry.member_added();
       membership m;
+      m.duty_id = added.duty_id();
       m.person_id = added.person_id();
       m.name = added.name();
       m.role = added.role();
@@ -489,18 +544,18 @@ void apply_team(team_state& state, const v1::Entry& entry) {
       m.reach = added.reach();
       m.hours = added.hours();
       state.members.push_back(std::move(m));
-      note_change(state, v1::RosterChange::KIND_JOINED, added.person_id(), added.role(), added.roster_version(), t);
+      note_change(state, v1::RosterChange::KIND_JOINED, added.person_id(), added.duty_id(), added.role(), added.roster_version(), t);
       break;
     }
     case v1::Entry::kMemberEnded: {
       const auto& ended = entry.member_ended();
-      if (membership* m = find_open(state.members, ended.person_id(), ended.role(), t)) m->end = to_instant(ended.end());
-      note_change(state, v1::RosterChange::KIND_LEFT, ended.person_id(), ended.role(), ended.roster_version(), t);
+      if (membership* m = find_open(state.members, ended.person_id(), ended.duty_id(), ended.role(), t)) m->end = to_instant(ended.end());
+      note_change(state, v1::RosterChange::KIND_LEFT, ended.person_id(), ended.duty_id(), ended.role(), ended.roster_version(), t);
       break;
     }
     case v1::Entry::kRoleChanged: {
       const auto& changed = entry.role_changed();
-      if (membership* m = find_open(state.members, changed.person_id(), changed.from_role(), t)) {
+      if (membership* m = find_open(state.members, changed.person_id(), {}, changed.from_role(), t)) {
         membership next = *m;
         m->end = t;
         next.role = changed.to_role();
@@ -509,25 +564,25 @@ void apply_team(team_state& state, const v1::Entry& entry) {
         next.invited.reset();
         state.members.push_back(std::move(next));
       }
-      note_change(state, v1::RosterChange::KIND_ROLE, changed.person_id(), changed.to_role(), changed.roster_version(), t);
+      note_change(state, v1::RosterChange::KIND_ROLE, changed.person_id(), {}, changed.to_role(), changed.roster_version(), t);
       break;
     }
     case v1::Entry::kAttendingAssigned:
       state.attending = entry.attending_assigned().person_id();
-      note_change(state, v1::RosterChange::KIND_ATTENDING, state.attending, v1::ROLE_MEDICAL_ONCOLOGIST,
+      note_change(state, v1::RosterChange::KIND_ATTENDING, state.attending, {}, v1::ROLE_MEDICAL_ONCOLOGIST,
                   entry.attending_assigned().roster_version(), t);
       break;
     case v1::Entry::kInvitationRenewed: {
       const auto& renewed = entry.invitation_renewed();
-      if (membership* m = find_open(state.members, renewed.person_id(), renewed.role(), t)) m->end = to_instant(renewed.end());
-      note_change(state, v1::RosterChange::KIND_RENEWED, renewed.person_id(), renewed.role(), renewed.roster_version(), t);
+      if (membership* m = find_open(state.members, renewed.person_id(), {}, renewed.role(), t)) m->end = to_instant(renewed.end());
+      note_change(state, v1::RosterChange::KIND_RENEWED, renewed.person_id(), {}, renewed.role(), renewed.roster_version(), t);
       break;
     }
     case v1::Entry::kMembershipDetailed: {
       const auto& detailed = entry.membership_detailed();
-      // The newest membership of that person and role is the one that the same commit added.
+      // The newest membership of that person or duty and role is the one that the same commit added.
       for (auto m = state.members.rbegin(); m != state.members.rend(); ++m) {
-        if (m->person_id != detailed.person_id() || m->role != detailed.role()) continue;
+        if (!m->is_of(detailed.person_id(), detailed.duty_id()) || m->role != detailed.role()) continue;
         if (m->end && *m->end <= t) break;  // It ended: nothing is granted any more.
         if (detailed.scopes_size() > 0) {
           m->scopes.clear();
@@ -548,14 +603,15 @@ void apply_team(team_state& state, const v1::Entry& entry) {
   }
 }
 
-v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t) {
+v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t, roster_reader reader) {
   v1::Roster view;
   view.set_patient_id(state.patient_id);
   view.set_roster_version(state.version);
   for (const auto& m : state.members) {
     if (m.over_at(t)) continue;
     auto& row = *view.add_members();
-    row.set_person_id(m.person_id);
+    row.set_duty_id(m.duty_id);
+    if (m.duty_id.empty() || reader == roster_reader::staff) row.set_person_id(m.person_id);
     row.set_name(m.name);
     row.set_role(m.role);
     if (const role_row* names = find_role(m.role)) row.set_role_text(std::string(names->plain));
@@ -563,12 +619,13 @@ v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t) 
     if (m.end) set_timestamp(*row.mutable_period()->mutable_end(), *m.end);
     row.set_reach(m.reach);
     row.set_hours(m.hours);
-    row.set_attending(m.person_id == state.attending && m.role == v1::ROLE_MEDICAL_ONCOLOGIST);
+    row.set_attending(m.is_of(state.attending) && m.role == v1::ROLE_MEDICAL_ONCOLOGIST);
   }
   for (const auto& change : state.changes) {
     if (change.version <= since) continue;
     auto& row = *view.add_changes();
     row.set_kind(change.kind);
+    row.set_duty_id(change.duty_id);
     row.set_person_id(change.person_id);
     row.set_name(change.name);
     row.set_role(change.role);

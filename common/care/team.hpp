@@ -12,6 +12,7 @@
 #include "care/command.hpp"
 #include "care/organization.hpp"
 #include "care/roles.hpp"
+#include "care/task_policy.hpp"
 #include "careteam/v1/wire.pb.h"
 
 namespace careteam::care {
@@ -33,9 +34,10 @@ struct invitation {
   bool operator==(const invitation&) const = default;
 };
 
-/// One person in one role for a period [start, end).
+/// One person in one role for a period [start, end); or one duty, that is whoever holds it in that role.
 struct membership {
-  std::string person_id;
+  std::string duty_id;    ///< Empty: a person of their own.
+  std::string person_id;  ///< Of a duty: whom `appoint` found; follows from the duty's record, and is not part of this one's state.
   std::string name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   instant start{};
@@ -44,17 +46,25 @@ struct membership {
   std::string reach, hours;
   std::optional<invitation> invited;  ///< None: reads whatever the role and the scopes give.
 
-  bool active_at(instant t) const { return start <= t && (!end || t < *end); }
+  /// Somebody acts by it at t.
+  bool active_at(instant t) const { return !person_id.empty() && start <= t && (!end || t < *end); }
   /// Has ended by t, or was cancelled before it began.
   bool over_at(instant t) const { return end && *end <= std::max(t, start); }
   bool has(v1::Scope scope) const;
-  bool operator==(const membership&) const = default;
+  /// Whether it is this person's own, or, where `duty` is named, that duty's.
+  bool is_of(std::string_view person, std::string_view duty = {}) const {
+    return duty_id == duty && (!duty.empty() || person_id == person);
+  }
+  bool operator==(const membership& other) const;
 };
+
+/// A member in the index of who is offered which records: a person's id, or "duty/<id>".
+std::string member_key(std::string_view person, std::string_view duty);
 
 struct roster_change {
   std::uint64_t version = 0;
   v1::RosterChange::Kind kind = v1::RosterChange::KIND_UNSPECIFIED;
-  std::string person_id, name;
+  std::string duty_id, person_id, name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   instant time{};
   bool operator==(const roster_change&) const = default;
@@ -77,6 +87,10 @@ struct team_state {
   /// The next instant after t at which a membership begins or ends; nothing when there is none.
   std::optional<instant> next_boundary(instant t) const;
 };
+
+/// Gives each membership of a duty to whoever holds the duty now in the membership's role, and takes it from whoever did before. Answers
+/// whether anything changed. To be called for a state that was read, after an entry that adds a member, and when a duty changes.
+bool appoint(team_state& team, const duty_directory& duties);
 
 /// Whether this membership (not looking at its period) gives the right to read a stream.
 bool reads(const membership& m, v1::Stream stream);
@@ -112,19 +126,21 @@ struct team_context {
   instant now;
   const organization_state& people;
   std::span<const std::uint64_t> heads = {};  ///< Each stream's head, indexed by v1::Stream: what "from now" begins behind.
+  const duty_directory* duties = nullptr;     ///< Nullptr: there are none.
 };
 /// Whether the actor may make this roster change in the role in which they act (A3). `about` is the role of the membership that changes.
 outcome<void> check_manager(const team_state& state, const actor& who, v1::Role about, const team_context& context);
 /// Whether the roster is as the client saw it.
 outcome<void> check_version(const team_state& state, std::uint64_t expected, std::string_view field);
-/// The membership of this person and role that runs at t, or else the next one to begin; null: none.
+/// The person's own membership in this role that runs at t, or else the next one to begin; null: none.
 const membership* open_membership(const team_state& state, std::string_view person, v1::Role role, instant t);
 /// OpenRecord, AddMember, EndMember, ChangeRole, AssignAttending, ViewRoster, InviteConsultant, RenewInvitation. `who.chosen_role` is the
 /// role in which the actor acts.
 outcome<facts> decide_team(const team_state& state, const v1::Command& command, const actor& who, const team_context& context);
 void apply_team(team_state& state, const v1::Entry& entry);
 
-/// The roster as `viewer` may read it, with the changes after `since`.
-v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t);
+enum class roster_reader : std::uint8_t { staff, guest };
+/// The roster as staff, or a patient or caregiver, reads it, with the changes after `since`. Guests do not learn who holds a duty.
+v1::Roster roster_view(const team_state& state, std::uint64_t since, instant t, roster_reader reader);
 
 }  // namespace careteam::care

@@ -38,7 +38,7 @@ std::vector<std::string> named(const task_target& target, const team_state& team
   if (target.role == v1::ROLE_UNSPECIFIED) return result;
   for (const auto& m : team.members) {
     if (m.role != target.role) continue;
-    auto key = person_key(m.person_id);
+    auto key = m.duty_id.empty() ? person_key(m.person_id) : duty_key(m.duty_id);
     if (std::find(result.begin(), result.end(), key) == result.end()) result.push_back(std::move(key));
   }
   return result;
@@ -114,12 +114,13 @@ std::vector<obligation_row> spread(const obligation_row& row, const owners& over
 }
 
 worklist_item item_of(const task_state& task, place at, standing how) {
-  return {at, obligation_kind::task, how, task.order.priority, task.status, breach_of(task), task.version};
+  return {at, obligation_kind::task, how, task.order.priority, task.status, breach_of(task), task.version, {}};
 }
 
 worklist_item item_of(const message_state& message, place at, standing how) {
   return {
-      at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, message.ladder.due, message.revision_seq};
+      at, obligation_kind::acknowledgement, how, message.priority, v1::TASK_STATUS_UNSPECIFIED, message.ladder.due, message.revision_seq,
+      {}};
 }
 
 bool readable(const record_state& state, place at, const worklist_view& view) {
@@ -265,6 +266,25 @@ std::optional<worklist_item> asked_by(const record_state& state, place at, const
     return item_of(*message, at, standing::requested);
   }
   return std::nullopt;
+}
+
+std::optional<worklist_item> owed_by_duty(const record_state& state, place at, std::string_view duty, const worklist_view& view) {
+  if (!readable(state, at, view)) return std::nullopt;
+  const auto rows = obligation_rows(state, at);
+  const auto key = duty_key(duty);
+  const bool concerned = std::ranges::any_of(rows, [&](const auto& row) { return row.owner == key; });
+  if (!concerned) return std::nullopt;
+  if (const auto* task = open_task(state, at)) {
+    auto item = item_of(*task, at, standing::of_duty);
+    item.accountable = accountable(*task, at, {state.team, view.people, view.setting, view.t});
+    return item;
+  }
+  const auto* message = open_message(state, at);
+  auto item = item_of(*message, at, standing::of_duty);
+  for (const auto& owed : obligations_of(*message, at, {view.t, state.team, &view.people, view.setting.duties})) {
+    if (item.accountable.empty() || owed.slot.duty == duty) item.accountable = owed.accountable;
+  }
+  return item;
 }
 
 }  // namespace careteam::care

@@ -75,9 +75,10 @@ class obligation_changes {
 
 /// How a person stands to an open obligation now.
 enum class standing : std::uint8_t {
-  answers = 1,   ///< Is the one who answers for it (I1).
-  asked = 2,     ///< May take it: nobody has yet.
-  requested = 3  ///< Asked for it.
+  answers = 1,    ///< Is the one who answers for it (I1).
+  asked = 2,      ///< May take it: nobody has yet.
+  requested = 3,  ///< Asked for it.
+  of_duty = 4     ///< The duty that is looked at answers for it, or is asked.
 };
 
 /// One obligation of a person's worklist.
@@ -89,6 +90,7 @@ struct worklist_item {
   v1::TaskStatus status = v1::TASK_STATUS_UNSPECIFIED;
   std::optional<instant> breach;
   std::uint64_t version = 0;
+  std::string accountable;  ///< Of a duty's list: who answers for it.
   bool operator==(const worklist_item&) const = default;
 };
 
@@ -104,5 +106,7 @@ struct worklist_view {
 std::optional<worklist_item> owed_by(const record_state& state, place at, const worklist_view& view);
 /// What the person asked for at a place and what is still open, under the same right.
 std::optional<worklist_item> asked_by(const record_state& state, place at, const worklist_view& view);
+/// What a duty answers for at a place, or is asked to take, under the same right (C10).
+std::optional<worklist_item> owed_by_duty(const record_state& state, place at, std::string_view duty, const worklist_view& view);
 
 }  // namespace careteam::care

@@ -129,6 +129,11 @@ class people_writer {
   std::set<std::string> mentioned_;
 };
 
+/// A duty is no resource here: the server that reads this knows it by its id, or not.
+json::object duty_member(const care::membership& member) {
+  return {{"identifier", json::object{{"system", "urn:careteam:duty"}, {"value", member.duty_id}}}, {"display", member.name}};
+}
+
 json::object care_team(const care::team_state& team, care::instant now, people_writer& people) {
   json::array participants;
   for (const auto& member : team.members) {
@@ -136,10 +141,10 @@ json::object care_team(const care::team_state& team, care::instant now, people_w
     json::object period{{"start", time_of(member.start)}};
     if (member.end) period["end"] = time_of(*member.end);
     json::object one{{"role", json::array{coded(codes::role_system, role_code(member.role))}},
-                     {"member", people.reference(member.person_id)},
+                     {"member", member.duty_id.empty() ? people.reference(member.person_id) : duty_member(member)},
                      {"period", std::move(period)}};
     json::array extensions;
-    if (member.role == v1::ROLE_MEDICAL_ONCOLOGIST && member.person_id == team.attending) {
+    if (member.role == v1::ROLE_MEDICAL_ONCOLOGIST && member.is_of(team.attending)) {
       extensions.push_back(extension("urn:careteam:attending", "valueBoolean", true));
     }
     for (const auto scope : member.scopes)

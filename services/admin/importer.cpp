@@ -251,8 +251,7 @@ boost::asio::awaitable<store::result<std::optional<unit_outcome>>> importer::att
     (void)coordination::add_obligation_changes(part.append, part.obligations.against(kept.state));
     // Somebody whose one membership ended may have another: the index follows the roster, not the last entry.
     for (auto& change : part.append.memberships) {
-      change.member = std::any_of(kept.state.team.members.begin(), kept.state.team.members.end(),
-                                  [&](const auto& m) { return m.person_id == change.person && (!m.end || now < *m.end); });
+      change.member = care::is_offered(kept.state, change.person, now);
     }
     coordination::add_timer_changes(part.append, kept.state.timers.take_changes());
     for (const auto& timer : part.append.set_timers) {

@@ -38,6 +38,7 @@ void obligation_history::take_organization(const v1::Entry& entry) {
   // The roster of a duty that nobody holds names somebody from a time on; the entry that says so comes a moment later and says it better.
   if (!entry.has_duty_holder_changed()) tell_what_time_moved(time);
   organization_.take(entry);
+  care::appoint(record_.team, *organization_.setting().duties);
   if (found_) tell_if_moved(time, entry.duty_id().empty() ? "an account changed" : words_.about_duty(entry));
 }
 
@@ -45,6 +46,7 @@ void obligation_history::take(const v1::Entry& entry) {
   const auto time = time_of(entry);
   tell_what_time_moved(time);
   care::apply(record_, entry);
+  if (entry.has_member_added()) care::appoint(record_.team, *organization_.setting().duties);
   if (begins(entry)) {
     found_ = true;
     is_message_ = entry.has_message_posted();

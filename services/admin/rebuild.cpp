@@ -104,7 +104,7 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
   std::vector<std::string> members;
   for (const auto& m : folded->state.team.members) {
     // The index may be behind for memberships that end by themselves: who may read is decided from the roster.
-    if (!m.end) members.push_back(m.person_id);
+    if (!m.end) members.push_back(care::member_key(m.person_id, m.duty_id));
   }
   for (const auto& m : folded->state.duty.what.members) members.push_back(m.person);
   for (const auto& person : members) {

@@ -45,12 +45,16 @@ boost::asio::awaitable<boost::system::error_code> duties::load(store::record_sto
   }
 }
 
-std::set<std::string> duties::take(const std::shared_ptr<record_host>& host, care::instant now) {
-  std::set<std::string> affected;
+duty_change duties::take(const std::shared_ptr<record_host>& host, care::instant now) {
+  duty_change result;
+  auto& affected = result.answering;
   const auto& changed = host->state().duty;
-  if (!changed.defined()) return affected;
+  if (!changed.defined()) return result;
   hosts_.insert_or_assign(host->key(), host);
+  const auto before = index_.appointment(changed.id);
   index_.put(changed);
+  const auto after = index_.appointment(changed.id);
+  result.holder = !before || before->person != after->person || before->role != after->role;
   // A duty may answer for others, so that all of them are asked.
   for (const auto& [key, other] : hosts_) {
     const auto& id = other->state().duty.id;
@@ -63,7 +67,12 @@ std::set<std::string> duties::take(const std::shared_ptr<record_host>& host, car
     told = std::move(answers);
   }
   affected.erase(std::string());
-  return affected;
+  return result;
+}
+
+bool duties::is_member(const std::string& duty_id, std::string_view person) const {
+  const auto at = hosts_.find(care::duty_record_key(duty_id));
+  return at != hosts_.end() && at->second->state().duty.what.member(person) != nullptr;
 }
 
 std::vector<store::record_key> duties::keys() const {

@@ -17,6 +17,12 @@ namespace careteam::coordination {
 class record_host;
 class record_hosts;
 
+/// What a duty as it is now changed.
+struct duty_change {
+  bool holder = false;              ///< Somebody else holds it, or in another role, or it is new.
+  std::set<std::string> answering;  ///< The people who answer for something else than before.
+};
+
 class duties {
  public:
   /// `people` must live longer. `safety_person`: see care::duty_index.
@@ -24,10 +30,12 @@ class duties {
 
   /// Reads every duty of the store: before anything is decided. errc::corrupt: one cannot be read; the others are.
   boost::asio::awaitable<boost::system::error_code> load(store::record_store& store, record_hosts& hosts);
-  /// A duty as it is on disk now. Answers the people who answer for something else than before.
-  std::set<std::string> take(const std::shared_ptr<record_host>& host, care::instant now);
+  /// A duty as it is on disk now.
+  duty_change take(const std::shared_ptr<record_host>& host, care::instant now);
 
-  const care::duty_directory& directory() const { return index_; }
+  const care::duty_index& directory() const { return index_; }
+  /// Whether the person is among the duty's people.
+  bool is_member(const std::string& duty_id, std::string_view person) const;
   /// Of every duty's record, in order.
   std::vector<store::record_key> keys() const;
 

@@ -198,6 +198,7 @@ void record_host::add_entries(batch& work, care::facts& entries) {
     if (entry.has_duty_defined()) touch_people(work);  // Whoever is no longer among them.
     care::apply(state_, entry);
     if (entry.has_duty_defined()) touch_people(work);
+    if (entry.has_member_added()) appoint();
     const auto& people = environment_.directory.accounts();
     work.deliveries.add(care::calls_after(state_, entry, {work.now, people, 0, 0, *environment_.tasks}), people, work.now);
     auto& stream = work.streams[static_cast<std::size_t>(entry.stream())];
@@ -208,8 +209,9 @@ void record_host::add_entries(batch& work, care::facts& entries) {
     stream->add(entry);
     ++work.entry_count;
     if (changes_audience(entry)) work.audience_changes.push_back(entry);
-    if (entry.has_member_added()) work.members_touched.insert(entry.member_added().person_id());
-    if (entry.has_member_ended()) work.members_touched.insert(entry.member_ended().person_id());
+    const auto touch = [&](const auto& one) { work.members_touched.insert(care::member_key(one.person_id(), one.duty_id())); };
+    if (entry.has_member_added()) touch(entry.member_added());
+    if (entry.has_member_ended()) touch(entry.member_ended());
   }
 }
 

@@ -153,6 +153,7 @@ asio::awaitable<error_code> record_host::load() {
     if (stream.stream < care::stream_count) durable_[stream.stream].chain = stream.chain;
   }
   loaded_ = true;
+  appoint();
   arm_boundary();
   publish_duty();
   co_return error_code{};
@@ -228,8 +229,13 @@ asio::awaitable<void> record_host::take_batch() {
 void record_host::publish_duty() {
   if (!state_.is_duty() || !environment_.all_duties) return;
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
-  const auto affected = environment_.all_duties->take(shared_from_this(), now);
-  if (environment_.listener && !affected.empty()) environment_.listener->answering_changed(affected);
+  const auto changed = environment_.all_duties->take(shared_from_this(), now);
+  if (changed.holder && environment_.holder_changed) environment_.holder_changed(state_.duty.id);
+  if (environment_.listener && !changed.answering.empty()) environment_.listener->answering_changed(changed.answering);
+}
+
+bool record_host::appoint() {
+  return environment_.all_duties && care::appoint(state_.team, environment_.all_duties->directory());
 }
 
 void record_host::arm_boundary() {

@@ -26,6 +26,7 @@ namespace careteam::coordination {
 
 class duties;
 class record_host;
+class record_hosts;
 class people;
 
 /// The answer to a command: where its first entry is, or why there is none.
@@ -58,6 +59,8 @@ class commit_listener {
   virtual void obligations_changed(record_host&, const std::vector<care::place>&) {}
   /// These people answer for other duties than before.
   virtual void answering_changed(const std::set<std::string>&) {}
+  /// Whether the person is to hear at once of records that they may read from now on.
+  virtual bool listens(const std::string&) const { return false; }
   /// Who may read what may have changed: the roster, a period's boundary, or an account.
   virtual void audience_changed(record_host& host) = 0;
 };
@@ -94,6 +97,8 @@ struct host_environment {
   std::function<void(care::instant)> timer_set = {};
   const care::task_setting* tasks = &care::usual_task_setting();  ///< The deadlines of tasks. Must outlive the hosts.
   duties* all_duties = nullptr;  ///< Hears of every duty as it is on disk. Nullptr: nobody asks for duties.
+  /// Told that somebody else holds a duty: by the teams that have it among their members they read, or read no more.
+  std::function<void(const std::string& duty_id)> holder_changed = {};
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
 };
@@ -135,6 +140,9 @@ class record_host : public std::enable_shared_from_this<record_host> {
   /// Somebody who read of the record found it damaged.
   void quarantine();
   bool idle() const { return !running_ && mailbox_.empty(); }
+  /// Who acts by the duties that are on the team may have changed: decisions from now on stand on who holds them now. Answers whether it
+  /// has.
+  bool appoint();
 
   /// How many sessions look at this record; a record that nobody looks at may be unloaded.
   std::size_t readers = 0;

@@ -1,10 +1,17 @@
 #include "coordination/record_hosts.hpp"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
+#include "coordination/duties.hpp"
 #include "runtime/log.hpp"
 
 namespace careteam::coordination {
+
+record_hosts::record_hosts(host_environment environment) : environment_(std::move(environment)) {
+  environment_.holder_changed = [this](const std::string& duty_id) { appoint_anew(duty_id); };
+}
 
 std::shared_ptr<record_host> record_hosts::find_or_make(const store::record_key& key) {
   if (const auto at = hosts_.find(key); at != hosts_.end()) return at->second;
@@ -24,10 +31,43 @@ void record_hosts::refresh(const store::record_key& key) {
     at_work->refresh();
     return;
   }
-  const auto host = find_or_make(key);
+  tell_audience(find_or_make(key));
+}
+
+void record_hosts::tell_audience(const std::shared_ptr<record_host>& host) {
   host->when_settled([this, host](boost::system::error_code failed) {
     if (!failed && environment_.listener) environment_.listener->audience_changed(*host);
   });
+}
+
+// Decisions stand on the new holder from here on. What a record is just writing was decided before, and is handed out before its people
+// are looked at.
+void record_hosts::appoint_anew(const std::string& duty_id) {
+  std::vector<std::shared_ptr<record_host>> changed;
+  for (const auto& [key, host] : hosts_) {
+    if (host->appoint()) changed.push_back(host);
+  }
+  for (const auto& host : changed) tell_audience(host);
+  boost::asio::co_spawn(environment_.executor, offer(duty_id), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+// Nobody looks at the other records, but whoever holds the duty now may be there.
+boost::asio::awaitable<void> record_hosts::offer(std::string duty_id) {
+  const auto there = [&] {
+    const auto appointed = environment_.all_duties->directory().appointment(duty_id);
+    return appointed && environment_.listener && environment_.listener->listens(appointed->person);
+  };
+  if (!there()) co_return;
+  const auto records = co_await environment_.store.records_of(care::member_key({}, duty_id));
+  if (!records) {
+    runtime::log_error("records_of_duty_not_read", {{"duty", duty_id}, {"error", records.error()}});
+    co_return;
+  }
+  for (const auto& key : *records) {
+    if (!find(key) && there()) tell_audience(find_or_make(key));
+  }
 }
 
 void record_hosts::fire(store::stored_timer timer, timer_done done) {

@@ -13,7 +13,9 @@ inline constexpr std::size_t max_unread_hosts = 1'000;  ///< Records kept loaded
 
 class record_hosts {
  public:
-  explicit record_hosts(host_environment environment) : environment_(std::move(environment)) {}
+  explicit record_hosts(host_environment environment);
+  record_hosts(const record_hosts&) = delete;
+  record_hosts& operator=(const record_hosts&) = delete;
 
   /// The record's host; makes one when there is none. `key`: of a record of any kind (care::new_record).
   std::shared_ptr<record_host> find_or_make(const store::record_key& key);
@@ -33,6 +35,9 @@ class record_hosts {
 
  private:
   void unload_some();
+  void appoint_anew(const std::string& duty_id);
+  boost::asio::awaitable<void> offer(std::string duty_id);
+  void tell_audience(const std::shared_ptr<record_host>& host);
   host_environment environment_;
   std::unordered_map<std::string, std::shared_ptr<record_host>> hosts_;
 };

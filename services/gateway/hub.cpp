@@ -66,16 +66,28 @@ void hub::obligations_changed(coordination::record_host& host, const std::vector
 }
 
 void hub::answering_changed(const std::set<std::string>& people) {
-  for (const auto& person : people) {
-    const auto sessions = by_person_.find(person);
-    if (sessions == by_person_.end()) continue;
-    for (session* one : sessions->second) one->refresh_worklists();
+  for (const auto& [person, sessions] : by_person_) {
+    const bool theirs = people.contains(person);
+    for (session* one : sessions) {
+      if (theirs) one->refresh_worklists();
+      if (!theirs) one->refresh_duty_list();
+    }
   }
 }
 
 std::vector<store::record_key> hub::duty_keys() {
   const auto* duties = hosts_.environment().all_duties;
   return duties ? duties->keys() : std::vector<store::record_key>();
+}
+
+std::vector<std::string> hub::duties_held_by(const std::string& person) {
+  const auto* duties = hosts_.environment().all_duties;
+  return duties ? duties->directory().held_by(person) : std::vector<std::string>();
+}
+
+bool hub::is_of_duty(const std::string& person, const std::string& duty_id) {
+  const auto* duties = hosts_.environment().all_duties;
+  return duties && duties->is_member(duty_id, person);
 }
 
 void hub::audience_changed(coordination::record_host& host) {
@@ -91,6 +103,7 @@ void hub::audience_changed(coordination::record_host& host) {
   std::set<std::string> joined(people.begin(), people.end());
   if (host.state().is_duty()) {
     for (const auto& [person, sessions] : by_person_) {
+      for (session* one : sessions) one->refresh_duty_list();
       const auto* account = directory().accounts().find(person);
       if (account && account->administrator) joined.insert(person);
     }

@@ -53,6 +53,7 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   void audience_changed(coordination::record_host& host) override;
   void obligations_changed(coordination::record_host& host, const std::vector<care::place>& places) override;
   void answering_changed(const std::set<std::string>& people) override;
+  bool listens(const std::string& person) const override { return by_person_.contains(person); }
   // From the cursor desk.
   void cursors_moved(const std::vector<store::cursor>& cursors, const std::vector<store::cursor_move>& moves) override;
   // From presence.
@@ -83,6 +84,10 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   coordination::people& directory() { return hosts_.environment().directory; }
   /// The keys of all duties: administrators read the rosters of each.
   std::vector<store::record_key> duty_keys();
+  /// The duties that a person holds: what their teams read, they read.
+  std::vector<std::string> duties_held_by(const std::string& person);
+  /// Whether the person is among a duty's people, its lead and manager included.
+  bool is_of_duty(const std::string& person, const std::string& duty_id);
   /// The organisation around tasks: the same by which the records decide.
   const care::task_setting& task_setting() { return *hosts_.environment().tasks; }
   coordination::cursor_desk& cursors() { return cursor_desk_; }

@@ -125,6 +125,8 @@ class session : public std::enable_shared_from_this<session> {
   void worklists_touched(const attachment& at, const std::vector<care::place>& places);
   /// Everything on the worklists may have changed: accounts, duties.
   void refresh_worklists();
+  /// Who may look at what a duty owes, or who answers for it, may have changed.
+  void refresh_duty_list();
   /// Something is owed to the device: it is written once per turn of the event loop.
   void mark();
   void refuse(const std::string& id, care::refusal why);
@@ -143,6 +145,7 @@ class session : public std::enable_shared_from_this<session> {
   void renew(const v1::Hello& hello, const identity::principal& who);
   void watch_expiry();
   boost::asio::awaitable<void> open(std::shared_ptr<session> self, v1::Hello hello);
+  boost::asio::awaitable<store::result<std::vector<store::record_key>>> records_offered();
   boost::asio::awaitable<void> finish_opening(std::shared_ptr<session> self);
   boost::asio::awaitable<void> prepare_following(std::shared_ptr<session> self, std::shared_ptr<coordination::record_host> host);
   void start_following(const std::shared_ptr<coordination::record_host>& host, const std::vector<store::cursor>& cursors);

@@ -2,6 +2,7 @@
 // read.
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <iterator>
 
 #include "gateway/hub.hpp"
 #include "gateway/session.hpp"
@@ -110,7 +111,7 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
     auto& seq = opening_->resume[{care::record_named_by(position), position.stream()}];
     seq = std::max(seq, position.seq());
   }
-  auto records = co_await hub_.store().records_of(person_);
+  auto records = co_await records_offered();
   if (!records || records->size() > max_records_per_person) {
     runtime::log_error("session_not_opened", {{"session", id_}, {"person", person_}});
     end(v1::CLOSE_CODE_INTERNAL);
@@ -136,6 +137,22 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
   }
   attach(hub_.directory().organization());
   opened_one({});
+}
+
+/// Their own, and those of the duties that they hold. Whatever begins meanwhile is followed when it does.
+boost::asio::awaitable<store::result<std::vector<store::record_key>>> session::records_offered() {
+  auto records = co_await hub_.store().records_of(person_);
+  for (const auto& duty : hub_.duties_held_by(person_)) {
+    if (!records) break;
+    auto of_duty = co_await hub_.store().records_of(care::member_key({}, duty));
+    if (!of_duty) co_return of_duty.error();
+    records->insert(records->end(), std::make_move_iterator(of_duty->begin()), std::make_move_iterator(of_duty->end()));
+  }
+  if (records) {
+    std::sort(records->begin(), records->end());
+    records->erase(std::unique(records->begin(), records->end()), records->end());
+  }
+  co_return records;
 }
 
 boost::asio::awaitable<void> session::finish_opening([[maybe_unused]] std::shared_ptr<session> self) {

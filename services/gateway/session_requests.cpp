@@ -89,7 +89,10 @@ void session::send_roster(const std::string& command_id, const store::record_key
   host->when_settled([weak = weak_from_this(), host, command_id, since](boost::system::error_code failed) {
     const auto self = weak.lock();
     if (!self || failed) return;
-    auto roster = care::roster_view(host->state().team, since, self->hub_.instant());
+    const auto t = self->hub_.instant();
+    const auto* account = self->hub_.directory().accounts().find(self->person_);
+    const bool staff = care::staff_there(host->state(), self->person_, t) || (account && account->administrator);
+    auto roster = care::roster_view(host->state().team, since, t, staff ? care::roster_reader::staff : care::roster_reader::guest);
     roster.set_command_id(command_id);
     self->send(v1::ServerFrame::kRostersFieldNumber, roster);
   });
@@ -225,12 +228,23 @@ void session::on_watch(v1::WatchWorklist asked) {
     refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "watchWorklist.limit", "must be at most 500"));
     return;
   }
+  const bool of_duty = asked.what() == v1::WatchWorklist::WHAT_DUTY;
+  if (!of_duty && !asked.duty_id().empty()) {
+    refuse(asked.request_id(), care::refuse(care::code::invalid_argument, "watchWorklist.dutyId", "must be empty for this list"));
+    return;
+  }
   auto& list = worklists_[static_cast<std::size_t>(asked.what())];
   const auto wait = hub_.limits().command_wait(person_, device_);
   if (phase_ != phase::open || wait.count() > 0 || (list && list->reading())) {
     auto why = care::refuse(care::code::resource_exhausted, "watchWorklist", "is being read, or asked for too often; try again");
     why.retry_after_ms = std::max<std::uint32_t>(200, static_cast<std::uint32_t>(wait.count()));
     refuse(asked.request_id(), std::move(why));
+    return;
+  }
+  if (of_duty && !hub_.is_of_duty(person_, asked.duty_id())) {
+    const auto record = care::duty_record_key(asked.duty_id());
+    if (care::is_record_key(record)) audit_refusal(record, "watchWorklist", v1::STREAM_DUTY, care::code::not_found);
+    refuse(asked.request_id(), care::refuse(care::code::not_found, "watchWorklist.dutyId", "no such duty"));
     return;
   }
   if (list) list->stop();
@@ -256,6 +270,10 @@ void session::refresh_worklists() {
   for (const auto& list : worklists_) {
     if (list) list->refresh();
   }
+}
+
+void session::refresh_duty_list() {
+  if (const auto& list = worklists_[v1::WatchWorklist::WHAT_DUTY]) list->refresh();
 }
 
 void session::stop_worklists() {

@@ -49,8 +49,26 @@ worklist_feed::order_key worklist_feed::order_of(const std::string& patient, con
 std::optional<care::worklist_item> worklist_feed::evaluate(const session& whose, const attachment& at, care::place where) const {
   if (!at.stream(where.stream).readable || at.audit_due > 0 || at.host->quarantined()) return std::nullopt;
   const care::worklist_view view{whose.person(), hub_.directory().accounts(), hub_.task_setting(), hub_.instant()};
-  return asked_.what() == v1::WatchWorklist::WHAT_OWED ? care::owed_by(at.host->state(), where, view)
-                                                       : care::asked_by(at.host->state(), where, view);
+  switch (asked_.what()) {
+    case v1::WatchWorklist::WHAT_OWED:
+      return care::owed_by(at.host->state(), where, view);
+    case v1::WatchWorklist::WHAT_DUTY:
+      if (!hub_.is_of_duty(whose.person(), asked_.duty_id())) return std::nullopt;
+      return care::owed_by_duty(at.host->state(), where, asked_.duty_id(), view);
+    default:
+      return care::asked_by(at.host->state(), where, view);
+  }
+}
+
+std::vector<std::string> worklist_feed::keys(const session& whose) const {
+  switch (asked_.what()) {
+    case v1::WatchWorklist::WHAT_OWED:
+      return care::owner_keys(whose.person(), hub_.task_setting(), hub_.instant());
+    case v1::WatchWorklist::WHAT_DUTY:
+      return {care::duty_key(asked_.duty_id())};
+    default:
+      return {care::person_key(whose.person())};
+  }
 }
 
 // --- reading ---
@@ -76,12 +94,11 @@ boost::asio::awaitable<void> worklist_feed::read(std::shared_ptr<worklist_feed> 
 boost::asio::awaitable<bool> worklist_feed::read_once([[maybe_unused]] std::shared_ptr<worklist_feed> self) {
   meanwhile_.clear();
   auto found = std::make_shared<verdicts>();
-  std::vector<std::string> keys;
+  std::vector<std::string> owners;
   {
     const auto whose = owner_.lock();
     if (!whose) co_return false;
-    keys = asked_.what() == v1::WatchWorklist::WHAT_OWED ? care::owner_keys(whose->person(), hub_.task_setting(), hub_.instant())
-                                                         : std::vector{care::person_key(whose->person())};
+    owners = keys(*whose);
     // Where this person answers for whatever nobody else can, the index does not say so.
     auto attended = std::make_shared<candidates>();
     for (const auto& at : whose->attachments()) {
@@ -91,7 +108,7 @@ boost::asio::awaitable<bool> worklist_feed::read_once([[maybe_unused]] std::shar
     }
     if (asked_.what() == v1::WatchWorklist::WHAT_OWED && !attended->places.empty()) (void)co_await judge(attended, found);
   }
-  for (const auto& key : keys) {
+  for (const auto& key : owners) {
     std::optional<store::stored_obligation> after;
     std::size_t accepted = 0;
     for (std::size_t rows = 0; !stopped_;) {
@@ -276,7 +293,8 @@ void worklist_feed::settle_record(const std::string& patient_id, const coordinat
   tell_soon();
 }
 
-void worklist_feed::lost(const std::string& patient_id) {
+void worklist_feed::lost(const care::record_state& record) {
+  const auto& patient_id = record.patient_id;
   std::vector<item_key> gone;
   for (auto one = told_.lower_bound({patient_id, care::place{}}); one != told_.end() && one->first.first == patient_id; ++one) {
     gone.push_back(one->first);
@@ -319,7 +337,11 @@ v1::WorklistItem worklist_feed::on_wire(const std::string& patient, const care::
     case care::standing::requested:
       told.set_standing(v1::WorklistItem::STANDING_REQUESTED);
       break;
+    case care::standing::of_duty:
+      told.set_standing(v1::WorklistItem::STANDING_OF_DUTY);
+      break;
   }
+  told.set_person_id(item.accountable);
   told.set_priority(item.priority);
   told.set_task_status(item.status);
   if (item.breach) care::set_timestamp(*told.mutable_breach(), *item.breach);

@@ -42,7 +42,7 @@ class worklist_feed : public std::enable_shared_from_this<worklist_feed> {
   /// Who may read, or who answers, may have changed in all of a record.
   void reconsider(const attachment& at);
   /// The session follows the record no more.
-  void lost(const std::string& patient_id);
+  void lost(const care::record_state& record);
   /// Tells what has changed since the last time.
   void flush();
   void stop() { stopped_ = true; }
@@ -59,6 +59,7 @@ class worklist_feed : public std::enable_shared_from_this<worklist_feed> {
   boost::asio::awaitable<std::size_t> judge(std::shared_ptr<candidates> places, std::shared_ptr<verdicts> into);
   void tell_all(verdicts& found);
   std::optional<care::worklist_item> evaluate(const session& whose, const attachment& at, care::place where) const;
+  std::vector<std::string> keys(const session& whose) const;
   void tell_soon();
   void put(const std::string& patient, const care::worklist_item& item);
   void remove(const item_key& key);

@@ -18,9 +18,9 @@ class Watched:
         self.client, self.what, self.request_id = client, what, request_id
 
     @classmethod
-    async def open(cls, client, what="OWED", limit=100):
+    async def open(cls, client, what="OWED", limit=100, **more):
         watched = cls(client, f"WHAT_{what}", f"list-{what}-{time.monotonic_ns()}")
-        await client.send({"watchWorklist": {"requestId": watched.request_id, "what": watched.what, "limit": limit}})
+        await client.send({"watchWorklist": {"requestId": watched.request_id, "what": watched.what, "limit": limit, **more}})
         await client.until(lambda: watched.lists)
         return watched
 

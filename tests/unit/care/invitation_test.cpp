@@ -154,7 +154,7 @@ TEST_F(invitations, are_renewed_by_whoever_may_invite_and_read_what_they_read) {
   ward.now = end + 1h;
   EXPECT_THAT(ward.readable("lang"), ElementsAre(clinical));
   EXPECT_FALSE(may_see(ward.team(), "lang", clinical, before, ward.now)) << "the point stays where it was";
-  const auto view = roster_view(ward.team(), ward.roster_version() - 1, ward.now);
+  const auto view = roster_view(ward.team(), ward.roster_version() - 1, ward.now, roster_reader::staff);
   ASSERT_EQ(view.changes_size(), 1);
   EXPECT_EQ(view.changes(0).kind(), v1::RosterChange::KIND_RENEWED);
   ward.now = end - 1h + std::chrono::days{7};

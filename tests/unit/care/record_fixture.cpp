@@ -242,6 +242,12 @@ v1::Command add_member(std::uint64_t version, std::string_view id, v1::Role role
   return command;
 }
 
+v1::Command add_duty(std::uint64_t version, std::string_view duty_id, v1::Role role, std::initializer_list<v1::Scope> scopes) {
+  auto command = add_member(version, {}, role, scopes);
+  command.mutable_add_member()->set_duty_id(std::string(duty_id));
+  return command;
+}
+
 v1::Command end_member(std::uint64_t version, std::string_view id, v1::Role role) {
   v1::Command command;
   auto& asked = *command.mutable_end_member();
@@ -249,6 +255,12 @@ v1::Command end_member(std::uint64_t version, std::string_view id, v1::Role role
   asked.set_person_id(std::string(id));
   asked.set_role(role);
   asked.set_reason("left the team");
+  return command;
+}
+
+v1::Command end_duty(std::uint64_t version, std::string_view duty_id, v1::Role role) {
+  auto command = end_member(version, {}, role);
+  command.mutable_end_member()->set_duty_id(std::string(duty_id));
   return command;
 }
 

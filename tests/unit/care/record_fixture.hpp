@@ -86,6 +86,8 @@ class driven_record {
   outcome<facts> ask(const v1::Command& command, const actor& who, const context& with) const;
   /// Adds what the server itself writes.
   void append(facts entries, const v1::Author& author, instant now);
+  /// Somebody else holds a duty.
+  void appoint(const duty_directory& duties) { care::appoint(state_.team, duties); }
 
   const record_state& state() const { return state_; }
   const std::vector<v1::Entry>& log() const { return log_; }
@@ -147,7 +149,9 @@ v1::Command revoke_sessions(std::string_view id, std::string_view reason = "lost
 
 /// Roster commands need the version that the client saw.
 v1::Command add_member(std::uint64_t version, std::string_view id, v1::Role role, std::initializer_list<v1::Scope> scopes = {});
+v1::Command add_duty(std::uint64_t version, std::string_view duty_id, v1::Role role, std::initializer_list<v1::Scope> scopes = {});
 v1::Command end_member(std::uint64_t version, std::string_view id, v1::Role role);
+v1::Command end_duty(std::uint64_t version, std::string_view duty_id, v1::Role role);
 v1::Command change_role(std::uint64_t version, std::string_view id, v1::Role from, v1::Role to,
                         std::initializer_list<v1::Scope> scopes = {});
 v1::Command assign_attending(std::uint64_t version, std::string_view id);

@@ -120,7 +120,7 @@ TEST(membership_period, a_shift_that_has_not_begun_can_be_cancelled) {
   ward.leave("nina", v1::ROLE_ONCOLOGY_NURSE);
   EXPECT_THAT(ward.does("alex", end_member(ward.roster_version(), "nina", v1::ROLE_ONCOLOGY_NURSE)),
               refused_with(code::failed_precondition, "endMember.personId"));
-  EXPECT_EQ(roster_view(ward.team(), 0, ward.now).members_size(), 1) << "only rosa";
+  EXPECT_EQ(roster_view(ward.team(), 0, ward.now, roster_reader::staff).members_size(), 1) << "only rosa";
   ward.now = monday + 24h;
   EXPECT_THAT(ward.readable("nina"), IsEmpty());
 }
@@ -348,7 +348,7 @@ TEST(attending, is_a_medical_oncologist_on_the_team_now) {
 TEST(roster, reads_in_plain_language_with_how_and_when_to_reach_them) {
   rosas_record ward;
   ward.usual_team();
-  const auto roster = roster_view(ward.team(), 0, ward.now);
+  const auto roster = roster_view(ward.team(), 0, ward.now, roster_reader::staff);
   EXPECT_EQ(roster.patient_id(), "rosa");
   EXPECT_EQ(roster.roster_version(), ward.roster_version());
   ASSERT_EQ(roster.members_size(), 8);
@@ -369,8 +369,8 @@ TEST(roster, shows_who_is_and_will_be_there_and_not_who_was) {
   ward.join_until("tom", v1::ROLE_ONCOLOGY_NURSE, monday + 1h);
   ward.enrolled("nina", v1::PERSON_KIND_STAFF);
   ASSERT_THAT(ward.does("alex", from(add_member(ward.roster_version(), "nina", v1::ROLE_ONCOLOGY_NURSE), monday + 24h)), accepted());
-  EXPECT_EQ(roster_view(ward.team(), 0, monday).members_size(), 3);
-  EXPECT_EQ(roster_view(ward.team(), 0, monday + 1h).members_size(), 2);
+  EXPECT_EQ(roster_view(ward.team(), 0, monday, roster_reader::staff).members_size(), 3);
+  EXPECT_EQ(roster_view(ward.team(), 0, monday + 1h, roster_reader::staff).members_size(), 2);
 }
 
 TEST(roster, tells_what_changed_since_the_last_look_of_that_person) {
@@ -379,14 +379,14 @@ TEST(roster, tells_what_changed_since_the_last_look_of_that_person) {
   ASSERT_THAT(ward.does("rosa", view_roster()), accepted());
   const auto looked = ward.team().seen.at("rosa");
   EXPECT_EQ(looked, ward.roster_version());
-  EXPECT_THAT(roster_view(ward.team(), looked, ward.now).changes(), IsEmpty());
+  EXPECT_THAT(roster_view(ward.team(), looked, ward.now, roster_reader::staff).changes(), IsEmpty());
 
   ward.now += 1h;
   ward.leave("dana", v1::ROLE_FINANCIAL_ADVISER);
   ward.join("tom", v1::ROLE_ONCOLOGY_NURSE);
   ASSERT_THAT(ward.does("alex", change_role(ward.roster_version(), "nina", v1::ROLE_ONCOLOGY_NURSE, v1::ROLE_NURSE_PRACTITIONER)),
               accepted());
-  const auto changes = roster_view(ward.team(), looked, ward.now).changes();
+  const auto changes = roster_view(ward.team(), looked, ward.now, roster_reader::staff).changes();
   ASSERT_EQ(changes.size(), 3);
   EXPECT_EQ(changes[0].kind(), v1::RosterChange::KIND_LEFT);
   EXPECT_EQ(changes[0].name(), "Name of dana");
