@@ -12,6 +12,12 @@
 namespace careteam::care {
 namespace {
 
+/// Of ThreadOpened and ThreadReopened.
+template <class Fact>
+thread_state thread_of(const Fact& fact) {
+  return {fact.title(), fact.owner_person_id(), fact.owner_duty_id(), false};
+}
+
 /// Limits count what is in one stream: what somebody cannot see must not limit them (F12).
 template <class Things>
 bool full(const Things& open, v1::Stream stream, std::size_t limit) {
@@ -211,20 +217,39 @@ outcome<facts> acknowledge(const chat_state& state, const v1::AcknowledgeMessage
   return result;
 }
 
+/// Who answers for a new thread: the person who was named, whoever has the duty, or the author.
+outcome<std::string> owner_of_thread(const v1::OpenThread& asked, const actor& who, const chat_context& context) {
+  const auto audience = audience_of(context);
+  const auto& person = asked.owner_person_id();
+  if (asked.owner_duty_id().empty()) {
+    if (reachable(audience, person.empty() ? who.person_id : person, asked.stream())) return person.empty() ? who.person_id : person;
+    return refuse(code::not_found, "openThread.ownerPersonId", "no such person in this stream's audience");
+  }
+  if (!person.empty()) return refuse(code::invalid_argument, "openThread.ownerDutyId", "name a person or a duty, not both");
+  if (!who.system && !is_staff(context.team, who.person_id, context.now)) {
+    return refuse(code::permission_denied, "openThread.ownerDutyId", "patients and caregivers address people, not duties");
+  }
+  if (!duty_now(asked.owner_duty_id(), audience)) return refuse(code::not_found, "openThread.ownerDutyId", "no such duty");
+  auto holder = answers_for_duty(asked.owner_duty_id(), {asked.stream(), yet_to_come}, audience);
+  if (holder.empty()) {
+    return refuse(code::failed_precondition, "openThread.ownerDutyId", "nobody who answers for this duty now reads this stream");
+  }
+  return holder;
+}
+
 outcome<facts> open_thread(const chat_state& state, const v1::OpenThread& asked, const actor& who, const chat_context& context) {
   if (auto may = check_post(asked.stream(), who, context, "openThread.stream"); !may) return may.error();
   if (auto title = check_text(asked.title(), "openThread.title", max_title_bytes); !title) return title.error();
-  const auto& owner = asked.owner_person_id().empty() ? who.person_id : asked.owner_person_id();
-  if (!reachable(audience_of(context), owner, asked.stream())) {
-    return refuse(code::not_found, "openThread.ownerPersonId", "no such person in this stream's audience");
-  }
+  const auto owner = owner_of_thread(asked, who, context);
+  if (!owner) return owner.error();
   if (full(state.open_threads, asked.stream(), max_open_threads)) {
     return refuse(code::resource_exhausted, "openThread", "too many open threads in this stream");
   }
   facts result;
   auto& opened = *add_fact(result, asked.stream()).mutable_thread_opened();
   opened.set_title(asked.title());
-  opened.set_owner_person_id(owner);
+  opened.set_owner_person_id(*owner);
+  opened.set_owner_duty_id(asked.owner_duty_id());
   return result;
 }
 
@@ -258,6 +283,7 @@ outcome<facts> reopen_thread(const chat_state& state, const v1::ReopenThread& as
   reopened.set_reason(asked.reason());
   reopened.set_title(thread->title);
   reopened.set_owner_person_id(thread->owner);
+  reopened.set_owner_duty_id(thread->owner_duty);
   return result;
 }
 
@@ -396,7 +422,7 @@ void page_in(chat_state& state, place at, std::span<const v1::Entry> entries) {
   } else if (entries.front().has_thread_opened()) {
     thread_state thread;
     for (const auto& entry : entries) {
-      if (entry.has_thread_opened()) thread = {entry.thread_opened().title(), entry.thread_opened().owner_person_id(), false};
+      if (entry.has_thread_opened()) thread = thread_of(entry.thread_opened());
       if (entry.has_thread_resolved()) thread.resolved = true;
       if (entry.has_thread_reopened()) thread.resolved = false;
     }
@@ -463,7 +489,7 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
       break;
     }
     case v1::Entry::kThreadOpened:
-      state.open_threads[here] = {entry.thread_opened().title(), entry.thread_opened().owner_person_id(), false};
+      state.open_threads[here] = thread_of(entry.thread_opened());
       break;
     case v1::Entry::kThreadResolved: {
       const auto open = state.open_threads.find(target);
@@ -476,7 +502,7 @@ void apply_chat(chat_state& state, const v1::Entry& entry) {
     }
     case v1::Entry::kThreadReopened:
       state.paged_threads.erase(target);
-      state.open_threads[target] = {entry.thread_reopened().title(), entry.thread_reopened().owner_person_id(), false};
+      state.open_threads[target] = thread_of(entry.thread_reopened());
       break;
     default:
       break;

@@ -78,6 +78,7 @@ struct message_state {
 
 struct thread_state {
   std::string title, owner;
+  std::string owner_duty;  ///< Whoever holds it answers for the thread; empty: the owner.
   bool resolved = false;
   bool operator==(const thread_state&) const = default;
 };

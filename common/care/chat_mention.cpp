@@ -38,9 +38,8 @@ std::string stands_in(const absence& away, v1::Stream stream, const actor& who, 
 
 /// Whether somebody who is away is known here by the duty that they are away from: the team has it among its members.
 bool known_by_duty(const absence& away, const chat_context& context) {
-  return std::ranges::any_of(context.team.members, [&](const membership& m) {
-    return m.is_of({}, away.duty_id) && m.start <= context.now && !m.over_at(context.now);
-  });
+  return std::ranges::any_of(context.team.members,
+                             [&](const membership& m) { return m.is_of({}, away.duty_id) && m.runs_at(context.now); });
 }
 
 outcome<void> resolve_person(const std::string& person, const v1::PostMessage& asked, const actor& who, const chat_context& context,
@@ -56,9 +55,8 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
     return refuse(code::not_found, field, "no such person in this stream's audience");
   }
   if (owed && person == who.person_id) return refuse(code::invalid_argument, field, "nobody answers their own message");
-  if (owed && here && !may_acknowledge(context.team, person, context.now)) {
-    return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
-  }
+  const bool answers = here && (!owed || may_acknowledge(context.team, person, context.now));
+  if (!away && !answers) return refuse(code::failed_precondition, field, "may not acknowledge: name somebody who may");
   if (!away) {
     to.add_person_id(person);
     return {};
@@ -66,7 +64,7 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
   if (asked.priority() != v1::PRIORITY_STAT && !is_guest(who, context))
     return refuse(code::failed_precondition, field, told(person, *away));
   const auto other = stands_in(*away, stream, who, audience);
-  if (other.empty() && !here) return refuse(code::failed_precondition, field, told(person, *away));
+  if (other.empty() && !answers) return refuse(code::failed_precondition, field, told(person, *away));
   if (!other.empty()) to.set_instead_of_person_id(person);
   to.add_person_id(other.empty() ? person : other);
   return {};

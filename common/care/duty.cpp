@@ -119,6 +119,15 @@ void apply_to_roster(duty_state& state, const v1::Entry& entry) {
   }
 }
 
+/// Whoever goes on leave reads on, until somebody has the duty who does not stand in for them.
+void note_away(duty_state& state, v1::HolderReason reason, instant t) {
+  if (reason != v1::HOLDER_REASON_LEAVE && reason != v1::HOLDER_REASON_COVER_ENDED) {
+    state.away.clear();
+  } else if (state.away.empty() && on_leave(state.roster, state.holder, t)) {
+    state.away = state.holder;
+  }
+}
+
 }  // namespace
 
 const duty_member* duty_definition::member(std::string_view person) const {
@@ -205,6 +214,7 @@ outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, 
 void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version) {
   switch (entry.fact_case()) {
     case v1::Entry::kDutyHolderChanged:
+      note_away(state, entry.duty_holder_changed().reason(), to_instant(entry.time()).value_or(instant{}));
       state.holder = entry.duty_holder_changed().person_id();
       end_handoff(state);
       state.timers.erase(v1::DUTY_TIMER_LEAD);

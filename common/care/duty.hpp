@@ -71,6 +71,7 @@ struct duty_state {
   duty_roster roster;                ///< Its terms follow from `what`, and its zone is the one named there.
   std::uint64_t roster_version = 0;  ///< 0: it was not defined yet.
   std::string holder;                ///< Empty: nobody; the fallback answers.
+  std::string away;                  ///< Who held it when their leave began, and comes back to it: still reads (B6). Empty: nobody.
   std::optional<handoff_state> handoff;
   std::optional<instant> shift_end;      ///< Of the latest handoff: the server prepares one for each end of a shift.
   std::map<instant, unsigned> gap_told;  ///< By the start of a gap that was warned of: how many hours were left then.

@@ -25,9 +25,12 @@ duty_index::duty_index(const organization_state& people, std::string safety_pers
 void duty_index::put(const duty_state& duty) {
   if (!duty.defined()) return;
   duties_.insert_or_assign(duty.id, standing_of(duty));
-  const auto* member = duty.what.member(duty.holder);
+  const auto role = [&](const std::string& person) {
+    const auto* member = duty.what.member(person);
+    return member ? member->role : v1::ROLE_UNSPECIFIED;
+  };
   appointments_.insert_or_assign(
-      duty.id, duty_appointment{duty.what.name, duty.what.roles, duty.holder, member ? member->role : v1::ROLE_UNSPECIFIED});
+      duty.id, duty_appointment{duty.what.name, duty.what.roles, duty.holder, role(duty.holder), duty.away, role(duty.away)});
 }
 
 std::string duty_index::last_resort() const {
@@ -82,10 +85,10 @@ std::optional<duty_appointment> duty_index::appointment(std::string_view duty_id
   return known == appointments_.end() ? std::nullopt : std::optional(known->second);
 }
 
-std::vector<std::string> duty_index::held_by(std::string_view person) const {
+std::vector<std::string> duty_index::read_by(std::string_view person) const {
   std::vector<std::string> result;
   for (const auto& [id, appointed] : appointments_) {
-    if (!person.empty() && appointed.person == person) result.push_back(id);
+    if (!person.empty() && (appointed.person == person || appointed.away == person)) result.push_back(id);
   }
   return result;
 }

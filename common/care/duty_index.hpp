@@ -26,8 +26,8 @@ class duty_index : public duty_directory {
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::optional<absence> absence_of(std::string_view person, instant t) const override;
   std::optional<duty_appointment> appointment(std::string_view duty_id) const override;
-  /// The duties that this person holds by the last entry about each.
-  std::vector<std::string> held_by(std::string_view person) const;
+  /// The duties by which this person reads: those that they hold, or are on leave from, by the last entry about each.
+  std::vector<std::string> read_by(std::string_view person) const;
 
  private:
   std::string last_resort() const;

@@ -172,7 +172,11 @@ std::string key_of(const record_state& state) {
 std::vector<std::string> people_of(const record_state& state, instant t) {
   std::vector<std::string> people;
   for (const auto& member : state.duty.what.members) people.push_back(member.person);
-  for (const auto* m : state.team.at(t)) people.push_back(m->person_id);
+  for (const auto& m : state.team.members) {
+    if (!m.runs_at(t)) continue;
+    if (!m.person_id.empty()) people.push_back(m.person_id);
+    if (!m.away_id.empty()) people.push_back(m.away_id);
+  }
   return people;
 }
 
@@ -190,8 +194,8 @@ v1::Role role_there(const record_state& state, const organization_state& people,
   if (state.is_duty()) return duty_role(state.duty, people, {std::string(person)}).value_or(v1::ROLE_UNSPECIFIED);
   if (state.is_organization()) return v1::ROLE_ADMINISTRATOR;
   v1::Role role = v1::ROLE_UNSPECIFIED;
-  for (const auto* m : state.team.at(t)) {
-    if (m->person_id == person) role = m->role;
+  for (const auto& m : state.team.members) {
+    if (m.lets_read(person, t)) role = m.role;
   }
   return role;
 }

@@ -133,6 +133,7 @@ void put_chat(RecordSnapshot& to, const chat_state& chat) {
     row.set_seq(at.seq);
     row.set_title(thread.title);
     row.set_owner(thread.owner);
+    row.set_owner_duty(thread.owner_duty);
   }
 }
 
@@ -154,7 +155,7 @@ void get_chat(chat_state& chat, const RecordSnapshot& from) {
     chat.open_messages.emplace(place{row.stream(), row.seq()}, std::move(message));
   }
   for (const auto& row : from.threads()) {
-    chat.open_threads.emplace(place{row.stream(), row.seq()}, thread_state{row.title(), row.owner(), false});
+    chat.open_threads.emplace(place{row.stream(), row.seq()}, thread_state{row.title(), row.owner(), row.owner_duty(), false});
   }
 }
 

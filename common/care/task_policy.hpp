@@ -76,6 +76,8 @@ struct duty_appointment {
   std::vector<v1::Role> roles;           ///< In which it may be held; empty: any.
   std::string person;                    ///< Who holds it by the last entry about it; empty: nobody.
   v1::Role role = v1::ROLE_UNSPECIFIED;  ///< In which they hold it.
+  std::string away;                      ///< Who is on leave from it, and reads on until they are back (B6); empty: nobody.
+  v1::Role away_role = v1::ROLE_UNSPECIFIED;
 };
 
 /// Looks duties up. A clinic without duties has none: then people and roles are asked.

@@ -346,9 +346,10 @@ bool appoint(team_state& team, const duty_directory& duties) {
     if (m.duty_id.empty()) continue;
     auto duty = duties.appointment(m.duty_id);
     auto person = duty && duty->role == m.role ? std::move(duty->person) : std::string();
-    if (person == m.person_id) continue;
+    auto away = duty && duty->away_role == m.role ? std::move(duty->away) : std::string();
+    changed |= person != m.person_id || away != m.away_id;
     m.person_id = std::move(person);
-    changed = true;
+    m.away_id = std::move(away);
   }
   return changed;
 }
@@ -362,7 +363,7 @@ std::vector<const membership*> team_state::at(instant t) const {
 }
 
 bool team_state::on_team(std::string_view person, instant t) const {
-  return std::any_of(members.begin(), members.end(), [&](const membership& m) { return m.person_id == person && m.active_at(t); });
+  return std::any_of(members.begin(), members.end(), [&](const membership& m) { return m.lets_read(person, t); });
 }
 
 bool team_state::holds(std::string_view person, v1::Role role, instant t) const {
@@ -415,13 +416,13 @@ bool posts(const membership& m, v1::Stream stream) {
 
 bool may_read(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
   return std::any_of(team.members.begin(), team.members.end(),
-                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && reads(m, stream); });
+                     [&](const membership& m) { return m.lets_read(person, t) && reads(m, stream); });
 }
 
 std::optional<std::uint64_t> readable_from(const team_state& team, std::string_view person, v1::Stream stream, instant t) {
   std::optional<std::uint64_t> first;
   for (const auto& m : team.members) {
-    if (m.person_id != person || !m.active_at(t) || !reads(m, stream)) continue;
+    if (!m.lets_read(person, t) || !reads(m, stream)) continue;
     const auto begins = m.invited ? m.invited->find(stream)->first : 1;
     first = std::min(first.value_or(begins), begins);
   }
@@ -436,8 +437,9 @@ bool may_see(const team_state& team, std::string_view person, v1::Stream stream,
 std::vector<std::string> audience(const team_state& team, v1::Stream stream, instant t) {
   std::vector<std::string> result;
   for (const auto& m : team.members) {
-    if (m.active_at(t) && reads(m, stream) && std::find(result.begin(), result.end(), m.person_id) == result.end()) {
-      result.push_back(m.person_id);
+    if (!m.runs_at(t) || !reads(m, stream)) continue;
+    for (const auto* person : {&m.person_id, &m.away_id}) {
+      if (!person->empty() && std::find(result.begin(), result.end(), *person) == result.end()) result.push_back(*person);
     }
   }
   return result;
@@ -447,14 +449,14 @@ bool audience_within(const team_state& team, v1::Stream inner, v1::Stream outer,
   if (inner == outer) return true;
   // Whoever comes to hold a duty reads what it reads, also where nobody holds it now.
   return std::all_of(team.members.begin(), team.members.end(), [&](const membership& m) {
-    if (m.over_at(t) || t < m.start || !reads(m, inner)) return true;
+    if (!m.runs_at(t) || !reads(m, inner)) return true;
     return reads(m, outer) || (m.duty_id.empty() && may_read(team, m.person_id, outer, t));
   });
 }
 
 bool is_staff(const team_state& team, std::string_view person, instant t) {
   return std::any_of(team.members.begin(), team.members.end(),
-                     [&](const membership& m) { return m.person_id == person && m.active_at(t) && rights_of(m.role).staff; });
+                     [&](const membership& m) { return m.lets_read(person, t) && rights_of(m.role).staff; });
 }
 
 outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant t) {
@@ -465,6 +467,9 @@ outcome<v1::Role> acting_role(const team_state& team, const actor& who, instant 
     if (m.role == who.chosen_role) return m.role;
     several |= only != nullptr && only->role != m.role;
     only = &m;
+  }
+  if (!only && team.on_team(who.person_id, t)) {
+    return refuse(code::permission_denied, "action", "is on leave from the duty by which this record is read: reads, and does nothing");
   }
   if (!only) return no_such_record();
   if (several) {

@@ -38,6 +38,7 @@ struct invitation {
 struct membership {
   std::string duty_id;    ///< Empty: a person of their own.
   std::string person_id;  ///< Of a duty: whom `appoint` found; follows from the duty's record, and is not part of this one's state.
+  std::string away_id;    ///< Of a duty, the same: who is on leave from it, and reads by it without acting.
   std::string name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   instant start{};
@@ -46,8 +47,13 @@ struct membership {
   std::string reach, hours;
   std::optional<invitation> invited;  ///< None: reads whatever the role and the scopes give.
 
+  bool runs_at(instant t) const { return start <= t && (!end || t < *end); }
   /// Somebody acts by it at t.
-  bool active_at(instant t) const { return !person_id.empty() && start <= t && (!end || t < *end); }
+  bool active_at(instant t) const { return !person_id.empty() && runs_at(t); }
+  /// Whether the person reads by it at t, what the membership reads.
+  bool lets_read(std::string_view person, instant t) const {
+    return !person.empty() && (person_id == person || away_id == person) && runs_at(t);
+  }
   /// Has ended by t, or was cancelled before it began.
   bool over_at(instant t) const { return end && *end <= std::max(t, start); }
   bool has(v1::Scope scope) const;
@@ -82,14 +88,16 @@ struct team_state {
 
   /// The team at a time (B2).
   std::vector<const membership*> at(instant t) const;
+  /// Acts or reads by some membership.
   bool on_team(std::string_view person, instant t) const;
   bool holds(std::string_view person, v1::Role role, instant t) const;
   /// The next instant after t at which a membership begins or ends; nothing when there is none.
   std::optional<instant> next_boundary(instant t) const;
 };
 
-/// Gives each membership of a duty to whoever holds the duty now in the membership's role, and takes it from whoever did before. Answers
-/// whether anything changed. To be called for a state that was read, after an entry that adds a member, and when a duty changes.
+/// Gives each membership of a duty to whoever holds the duty now in the membership's role, and takes it from whoever did before; the same
+/// of who is on leave from it. Answers whether anything changed. To be called for a state that was read, after an entry that adds a member,
+/// and when a duty changes.
 bool appoint(team_state& team, const duty_directory& duties);
 
 /// Whether this membership (not looking at its period) gives the right to read a stream.

@@ -133,13 +133,18 @@ asio::awaitable<internal::ControlAnswer> control_port::note_audit(internal::Note
   read.set_seq(asked.seq());
   const auto written = std::make_shared<asio::steady_timer>(hosts_.environment().executor, asio::steady_timer::time_point::max());
   const auto failed = std::make_shared<error_code>();
-  const auto host = hosts_.find_or_make(care::record_key(asked.patient_id()));
+  internal::ControlAnswer given;
+  const auto key = care::record_named_by(asked);
+  if (!care::is_record_key(key)) {
+    given.set_error("names no record");
+    co_return given;
+  }
+  const auto host = hosts_.find_or_make(key);
   host->note(std::move(entries), {}, [written, failed](error_code why) {
     *failed = why;
     written->expires_at(asio::steady_timer::time_point::min());  // An event: what is past has happened.
   });
   (void)co_await written->async_wait(no_throw);
-  internal::ControlAnswer given;
   if (*failed) given.set_error(failed->message());
   co_return given;
 }

@@ -180,11 +180,11 @@ class teller {
 /// The question, or nothing after saying on stderr what is wrong with it.
 std::optional<question> read_question(const audit_request& asked) {
   question read;
-  if (asked.patient.empty() != asked.organization) {
-    std::cerr << "careteam audit: needs --patient or --organization\n";
+  if (asked.patient.empty() && asked.duty.empty() && !asked.organization) {
+    std::cerr << "careteam audit: needs --patient, --duty or --organization\n";
     return std::nullopt;
   }
-  read.record = care::record_key(asked.patient);
+  read.record = asked.duty.empty() ? care::record_key(asked.patient) : care::duty_record_key(asked.duty);
   read.person = asked.person;
   read.stream = stream_named(asked.stream);
   read.seq = asked.seq;
@@ -222,6 +222,7 @@ int audit(const std::filesystem::path& config_file, const audit_request& request
   }
   internal::NoteAudit note;
   note.set_patient_id(request.patient);
+  note.set_duty_id(request.duty);
   note.set_person_id(asked->person);
   note.set_stream(asked->stream);
   note.set_seq(asked->seq);

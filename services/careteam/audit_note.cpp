@@ -21,13 +21,16 @@ std::string stream_name(v1::Stream stream) {
       return "audit";
     case v1::STREAM_ORGANIZATION:
       return "organization";
+    case v1::STREAM_DUTY:
+      return "duty";
     default:
       return "";
   }
 }
 
 v1::Stream stream_named(std::string_view name) {
-  for (const auto stream : {v1::STREAM_SHARED, v1::STREAM_CLINICAL, v1::STREAM_SUPPORT, v1::STREAM_AUDIT, v1::STREAM_ORGANIZATION}) {
+  for (const auto stream :
+       {v1::STREAM_SHARED, v1::STREAM_CLINICAL, v1::STREAM_SUPPORT, v1::STREAM_AUDIT, v1::STREAM_ORGANIZATION, v1::STREAM_DUTY}) {
     if (stream_name(stream) == name) return stream;
   }
   return v1::STREAM_UNSPECIFIED;

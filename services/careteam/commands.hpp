@@ -47,7 +47,7 @@ struct sessions_request {
 int list_or_revoke(const std::filesystem::path& config_file, const sessions_request& asked);
 
 struct audit_request {
-  std::string patient, person, stream, from, to;
+  std::string patient, duty, person, stream, from, to;
   bool organization = false, refusals = false, json = false;
   std::uint64_t seq = 0;
 };

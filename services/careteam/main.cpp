@@ -80,15 +80,16 @@ int main(int argc, char** argv) {
       app.add_subcommand("verify", "Recompute every hash chain of the store and follow every reference; also while the server runs");
   with_config(verifying);
 
-  auto* auditing = app.add_subcommand(
-      "audit", "Who was given which entries of a patient's record, when and on what device; ids only; also while the server runs");
+  auto* auditing =
+      app.add_subcommand("audit", "Who was given which entries of a record, when and on what device; ids only; also while the server runs");
   with_config(auditing);
   audit_request question;
   auto* patient = auditing->add_option("--patient", question.patient, "The patient's id");
-  auditing->add_flag("--organization", question.organization, "The organisation's record instead")->excludes(patient);
+  auto* duty = auditing->add_option("--duty", question.duty, "The duty's id: its record instead")->excludes(patient);
+  auditing->add_flag("--organization", question.organization, "The organisation's record instead")->excludes(patient)->excludes(duty);
   auditing->add_option("--person", question.person, "Only what this person was given");
   auto* of_stream = auditing->add_option("--stream", question.stream, "Only this stream")
-                        ->check(CLI::IsMember({"shared", "clinical", "support", "audit", "organization"}));
+                        ->check(CLI::IsMember({"shared", "clinical", "support", "audit", "organization", "duty"}));
   auditing->add_option("--seq", question.seq, "One entry of --stream: who was given it, since when at the earliest, who acknowledged it")
       ->needs(of_stream)
       ->check(CLI::PositiveNumber);

@@ -54,7 +54,8 @@ duty_change duties::take(const std::shared_ptr<record_host>& host, care::instant
   const auto before = index_.appointment(changed.id);
   index_.put(changed);
   const auto after = index_.appointment(changed.id);
-  result.holder = !before || before->person != after->person || before->role != after->role;
+  result.reading = !before || before->person != after->person || before->role != after->role || before->away != after->away ||
+                   before->away_role != after->away_role;
   // A duty may answer for others, so that all of them are asked.
   for (const auto& [key, other] : hosts_) {
     const auto& id = other->state().duty.id;

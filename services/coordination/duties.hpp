@@ -19,7 +19,7 @@ class record_hosts;
 
 /// What a duty as it is now changed.
 struct duty_change {
-  bool holder = false;              ///< Somebody else holds it, or in another role, or it is new.
+  bool reading = false;             ///< Somebody else reads by it, or in another role; or it is new.
   std::set<std::string> answering;  ///< The people who answer for something else than before.
 };
 

@@ -230,7 +230,7 @@ void record_host::publish_duty() {
   if (!state_.is_duty() || !environment_.all_duties) return;
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   const auto changed = environment_.all_duties->take(shared_from_this(), now);
-  if (changed.holder && environment_.holder_changed) environment_.holder_changed(state_.duty.id);
+  if (changed.reading && environment_.duty_readers_changed) environment_.duty_readers_changed(state_.duty.id);
   if (environment_.listener && !changed.answering.empty()) environment_.listener->answering_changed(changed.answering);
 }
 

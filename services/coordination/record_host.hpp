@@ -97,8 +97,8 @@ struct host_environment {
   std::function<void(care::instant)> timer_set = {};
   const care::task_setting* tasks = &care::usual_task_setting();  ///< The deadlines of tasks. Must outlive the hosts.
   duties* all_duties = nullptr;  ///< Hears of every duty as it is on disk. Nullptr: nobody asks for duties.
-  /// Told that somebody else holds a duty: by the teams that have it among their members they read, or read no more.
-  std::function<void(const std::string& duty_id)> holder_changed = {};
+  /// Told that somebody else reads by a duty what the teams read that have it among their members, or does no more.
+  std::function<void(const std::string& duty_id)> duty_readers_changed = {};
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
 };

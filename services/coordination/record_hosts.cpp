@@ -10,7 +10,7 @@
 namespace careteam::coordination {
 
 record_hosts::record_hosts(host_environment environment) : environment_(std::move(environment)) {
-  environment_.holder_changed = [this](const std::string& duty_id) { appoint_anew(duty_id); };
+  environment_.duty_readers_changed = [this](const std::string& duty_id) { appoint_anew(duty_id); };
 }
 
 std::shared_ptr<record_host> record_hosts::find_or_make(const store::record_key& key) {

@@ -80,9 +80,9 @@ std::vector<store::record_key> hub::duty_keys() {
   return duties ? duties->keys() : std::vector<store::record_key>();
 }
 
-std::vector<std::string> hub::duties_held_by(const std::string& person) {
+std::vector<std::string> hub::duties_read_by(const std::string& person) {
   const auto* duties = hosts_.environment().all_duties;
-  return duties ? duties->directory().held_by(person) : std::vector<std::string>();
+  return duties ? duties->directory().read_by(person) : std::vector<std::string>();
 }
 
 bool hub::is_of_duty(const std::string& person, const std::string& duty_id) {

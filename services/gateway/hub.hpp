@@ -84,8 +84,8 @@ class hub : public coordination::commit_listener, public coordination::cursor_li
   coordination::people& directory() { return hosts_.environment().directory; }
   /// The keys of all duties: administrators read the rosters of each.
   std::vector<store::record_key> duty_keys();
-  /// The duties that a person holds: what their teams read, they read.
-  std::vector<std::string> duties_held_by(const std::string& person);
+  /// The duties by which a person reads: what their teams read, they do.
+  std::vector<std::string> duties_read_by(const std::string& person);
   /// Whether the person is among a duty's people, its lead and manager included.
   bool is_of_duty(const std::string& person, const std::string& duty_id);
   /// The organisation around tasks: the same by which the records decide.

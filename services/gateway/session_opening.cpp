@@ -139,10 +139,10 @@ boost::asio::awaitable<void> session::open([[maybe_unused]] std::shared_ptr<sess
   opened_one({});
 }
 
-/// Their own, and those of the duties that they hold. Whatever begins meanwhile is followed when it does.
+/// Their own, and those of the duties by which they read. Whatever begins meanwhile is followed when it does.
 boost::asio::awaitable<store::result<std::vector<store::record_key>>> session::records_offered() {
   auto records = co_await hub_.store().records_of(person_);
-  for (const auto& duty : hub_.duties_held_by(person_)) {
+  for (const auto& duty : hub_.duties_read_by(person_)) {
     if (!records) break;
     auto of_duty = co_await hub_.store().records_of(care::member_key({}, duty));
     if (!of_duty) co_return of_duty.error();

@@ -34,6 +34,7 @@ STRAIN_AIMS = [
     ("10,000 come back at once: seconds until all caught up", "reconnect", "all_caught_up_seconds", "<=", 5),
     ("queued deliveries to a webhook, each once: deliveries/s", "notifier", "deliveries_per_s", ">=", 3000),
     ("a duty with 500 obligations of 50 patients is handed over: ms", "handoff", "many.commit_ms", "<=", 20),
+    ("a watched worklist shows a new task, after the answer to who asked: p99 ms", "worklist_live", "p99_ms", "<=", 20),
     ("one floods, one never reads: receipt p99 by without", "noisy", "receipt.p99_ms", "<=", 1.05),
     ("backup beside 1,000 messages/s: receipt p99 by without", "backup", "receipt.p99_ms", "<=", 2),
 ]

@@ -39,6 +39,17 @@ handoff() {
   done
 }
 
+# A watched worklist, beside the commit that changes it.
+worklist_live() {
+  wanted worklist_live || return 0
+  local repetition
+  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
+    say "worklist_live, repetition $repetition of $repetitions"
+    "$bench/worklist_live.py" --careteam "$careteam" >"$work/result" || failed=1
+    "$bench/report.py" tag scenario=worklist_live kind=server "repetition=$repetition" <"$work/result" >>"$results"
+  done
+}
+
 # One who never reads and one who floods, in one room of 200; with the limits that ship.
 noisy() {
   wanted noisy || return 0

@@ -111,6 +111,28 @@ async def test_leaves_and_a_lead_who_takes_over_are_told_with_their_reasons(clin
     assert with_texts[-1]["what"].endswith(': "Nina was called away"')
 
 
+async def test_who_was_given_what_of_a_duty_is_audited(clinic):  # noqa: F811
+    """Also who asks."""
+    alex = await define(clinic)
+    nina, tom = [await Client.connect(clinic, person) for person in ("nina", "tom")]
+    await tom.has(DUTY, "duty", 1)
+    await asyncio.gather(alex.close(), nina.close(), tom.close())
+
+    def of_the_duty(*words):
+        done = clinic.tool("audit", "--config", clinic.config, "--json", "--duty", "onc-rn", *words)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    given = of_the_duty("--stream", "duty")
+    assert {one["person"] for one in given} == {"alex", "nina", "tom"} and {one["stream"] for one in given} == {"duty"}
+    assert "alex" not in {one.get("person") for one in of_the_duty("--stream", "clinical")}
+    assert len([one for one in of_the_duty() if one["kind"] == "audited"]) == 2
+    for wrong in (["--duty", "no-such"], ["--duty", "../onc-rn"]):
+        done = clinic.tool("audit", "--config", clinic.config, *wrong)
+        assert done.returncode == 1 and "no such record" in done.stderr and not done.stdout
+    assert clinic.tool("audit", "--config", clinic.config, "--duty", "onc-rn", "--patient", "pat").returncode == 2
+
+
 async def test_what_a_duty_owes_is_a_metric(clinic):  # noqa: F811
     await define(clinic)
     rao = await Client.connect(clinic, "rao")

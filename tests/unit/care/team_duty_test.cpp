@@ -29,8 +29,9 @@ class team_duty : public task_ward {
     if (!ward.does("alex", add_duty(ward.roster_version(), "onc-pharm", v1::ROLE_PHARMACIST))) ADD_FAILURE() << "the duty was not added";
     ward.record.appoint(index_);
   }
-  void held_by(const std::string& person) {
+  void held_by(const std::string& person, const std::string& away = {}) {
     pharmacy_.holder = person;
+    pharmacy_.away = away;
     index_.put(pharmacy_);
     ward.record.appoint(index_);
   }
@@ -134,6 +135,46 @@ TEST_F(team_duty, whoever_is_asked_by_their_role_is_asked_by_the_duty_that_gives
   held_by("omar");
   EXPECT_TRUE(owes("omar", message));
   EXPECT_FALSE(owes("yuki", message));
+}
+
+TEST_F(team_duty, whoever_is_on_leave_from_it_reads_and_does_nothing) {
+  ward.leave("omar", v1::ROLE_PHARMACIST);
+  held_by("yuki", "omar");
+  EXPECT_THAT(ward.readable("omar"), ElementsAre(shared, clinical, support));
+  EXPECT_THAT(audience(ward.team(), clinical, ward.now), Contains("omar"));
+  EXPECT_TRUE(among_people_of(ward.record.state(), "omar", ward.now));
+  EXPECT_THAT(does("omar", post(clinical)), refused_with(code::permission_denied, "action"));
+  EXPECT_THAT(does("omar", view_roster()), refused_with(code::permission_denied, "action"));
+  EXPECT_FALSE(may_acknowledge(ward.team(), "omar", ward.now));
+  const auto task_at = asks("rao", clinical, task("Check the dose").to(v1::ROLE_PHARMACIST));
+  EXPECT_THAT(does("omar", claim(task_at)), refused_with(code::permission_denied, "action"));
+  EXPECT_EQ(answers_for(task_at), "yuki");
+  held_by("", "omar");
+  EXPECT_THAT(ward.readable("omar"), ElementsAre(shared, clinical, support)) << "also while nobody covers";
+  held_by("jun");
+  EXPECT_THAT(ward.readable("omar"), IsEmpty());
+}
+
+TEST_F(team_duty, a_thread_of_the_duty_is_its_holder_s) {
+  auto open = open_thread(clinical, "Interactions");
+  open.mutable_open_thread()->set_owner_duty_id("onc-pharm");
+  EXPECT_THAT(does("rosa", open), refused_with(code::not_found, "openThread.stream"));
+  ASSERT_THAT(does("rao", open), accepted());
+  EXPECT_EQ(last(clinical).thread_opened().owner_person_id(), "yuki");
+  EXPECT_EQ(last(clinical).thread_opened().owner_duty_id(), "onc-pharm");
+  const auto seq = last(clinical).seq();
+  EXPECT_EQ(ward.chat().thread({clinical, seq})->owner_duty, "onc-pharm");
+  ASSERT_THAT(does("rao", resolve_thread(clinical, seq)), accepted());
+  ASSERT_THAT(does("rao", reopen_thread(clinical, seq)), accepted());
+  EXPECT_EQ(last(clinical).thread_reopened().owner_duty_id(), "onc-pharm");
+  auto in_shared = open_thread(shared, "Interactions");
+  in_shared.mutable_open_thread()->set_owner_duty_id("onc-pharm");
+  EXPECT_THAT(does("rosa", in_shared), refused_with(code::permission_denied, "openThread.ownerDutyId"));
+  open.mutable_open_thread()->set_owner_person_id("rao");
+  EXPECT_THAT(does("rao", open), refused_with(code::invalid_argument, "openThread.ownerDutyId"));
+  open.mutable_open_thread()->clear_owner_person_id();
+  open.mutable_open_thread()->set_owner_duty_id("no-such");
+  EXPECT_THAT(does("rao", open), refused_with(code::not_found, "openThread.ownerDutyId"));
 }
 
 // AT-8: omar is on leave, and on the team by the duty only.
