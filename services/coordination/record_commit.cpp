@@ -210,7 +210,8 @@ void record_host::finish(batch& work, const store::committed& done) {
   }
   if (environment_.listener) {
     // First who may read: nobody is to be handed what was decided after they had left. Whoever joined catches up to here.
-    if (!work.audience_changes.empty()) {
+    const bool boundary_passed = boundary_at_ && *boundary_at_ <= work.now;
+    if (!work.audience_changes.empty() || boundary_passed) {
       arm_boundary();
       environment_.listener->audience_changed(*this);
     }

@@ -17,7 +17,7 @@ using boost::system::error_code;
 
 constexpr std::size_t load_page_bytes = 1024 * 1024;  // Entries read at once while a record is loaded.
 constexpr int max_attempts = 64;  // Conflicts in a row before a batch gives up: somebody else always wins, so this is a bug.
-constexpr auto longest_boundary_wait = std::chrono::hours(1);  // The wall clock may be set meanwhile: look again.
+constexpr auto longest_boundary_wait = std::chrono::seconds(1);  // The wall clock may be set meanwhile: look again (B2).
 
 /// Whoever waits for this goes on, and whoever comes to wait does not.
 void happen(asio::steady_timer& event) {
@@ -163,6 +163,7 @@ asio::awaitable<error_code> record_host::catch_up_listeners() {
   std::array<std::uint64_t, care::stream_count> told{};
   for (std::size_t i = 0; i < care::stream_count; ++i) told[i] = durable_[i].head;
   loaded_ = false;
+  const auto known_boundary = boundary_at_;
   if (const error_code failed = co_await load()) co_return failed;
   std::vector<shared_batch> batches;
   for (std::size_t i = 0; i < care::stream_count; ++i) {
@@ -177,7 +178,7 @@ asio::awaitable<error_code> record_host::catch_up_listeners() {
       batches.push_back(std::move(missed));
     }
   }
-  if (environment_.listener && !batches.empty()) {
+  if (environment_.listener && (!batches.empty() || boundary_at_ != known_boundary)) {
     environment_.listener->audience_changed(*this);
     environment_.listener->committed(*this, batches);
   }
@@ -238,17 +239,21 @@ bool record_host::appoint() {
   return environment_.all_duties && care::appoint(state_.team, environment_.all_duties->directory());
 }
 
+void record_host::look_at_boundary() {
+  const auto known = boundary_at_;
+  arm_boundary();
+  if (boundary_at_ != known && environment_.listener) environment_.listener->audience_changed(*this);
+}
+
 void record_host::arm_boundary() {
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
-  const auto next = state_.team.next_boundary(now);
+  boundary_at_ = state_.team.next_boundary(now);
   boundary_.cancel();
-  if (!next) return;
-  boundary_.expires_after(std::min<std::chrono::steady_clock::duration>(*next - now, longest_boundary_wait));
+  if (!boundary_at_) return;
+  boundary_.expires_after(std::min<std::chrono::steady_clock::duration>(*boundary_at_ - now, longest_boundary_wait));
   boundary_.async_wait([weak = weak_from_this()](error_code failed) {
     const auto self = weak.lock();
-    if (failed || !self) return;
-    if (self->environment_.listener) self->environment_.listener->audience_changed(*self);
-    self->arm_boundary();
+    if (!failed && self) self->look_at_boundary();
   });
 }
 

@@ -190,6 +190,8 @@ class record_host : public std::enable_shared_from_this<record_host> {
   void touch_people(batch& work);
   void finish(batch& work, const store::committed& done);
   void remember(const submission& what, care::place where);
+  /// Tells the listener when a membership has begun or ended since it was told last, and looks again when the next one does.
+  void look_at_boundary();
   void arm_boundary();
   void publish_duty();
 
@@ -221,6 +223,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   std::unordered_map<command_key, remembered, command_key_hash> answers_;
   std::deque<command_key> answer_order_;
   boost::asio::steady_timer boundary_;
+  std::optional<care::instant> boundary_at_;  ///< When the next membership begins or ends, as the listener knows it.
 };
 
 }  // namespace careteam::coordination

@@ -27,6 +27,7 @@ using testing::SizeIs;
 class listening : public commit_listener {
  public:
   void committed(record_host&, const std::vector<shared_batch>& batches) override {
+    changes_before_last_entries = audience_changes;
     for (const auto& batch : batches) {
       auto& head = heads[batch->stream()];
       EXPECT_TRUE(head == 0 || batch->first_seq() == head + 1) << "a gap or a repetition";
@@ -43,6 +44,7 @@ class listening : public commit_listener {
   std::map<v1::Stream, std::vector<std::string>> heard;
   std::vector<care::place> obligations;
   int audience_changes = 0;
+  int changes_before_last_entries = 0;
 };
 
 /// One process of several on the same store.
@@ -173,6 +175,21 @@ class record_host_on_a_store : public testing::Test {
     ends.set_reason("the shift is over");
     ends.set_expected_roster_version(roster_version);
     return command.SerializeAsString();
+  }
+  /// In the record that one_ knows. A look at that end is waited for from then on: run() would wait, too.
+  void nina_stays_for(std::chrono::microseconds time) {
+    v1::Command ends;
+    ASSERT_TRUE(ends.ParseFromString(end_of("nina", roster_version())));
+    care::set_timestamp(*ends.mutable_end_member()->mutable_end(), std::chrono::floor<std::chrono::microseconds>(clock_.now()) + time);
+    submit(*one_, ends, {{}, v1::ROLE_UNSPECIFIED, true});
+    until_answered();
+    good();
+  }
+  void until_answered() {
+    answers_.clear();
+    loop_.context().restart();
+    while (answers_.empty() && loop_.context().run_one() > 0) {
+    }
   }
   std::uint64_t roster_version() { return one_->host("pat").state().team.version; }
   std::size_t timers_stored() { return loop_.run(store_->due_timers(store::instant::max(), std::nullopt, 100)).value().size(); }
@@ -343,6 +360,25 @@ TEST_F(record_host_on_a_store, more_than_may_wait_is_refused_with_a_time_to_come
   run();
   EXPECT_EQ(answers_.size(), std::size_t(max_waiting_per_record + 10));
   EXPECT_EQ(one_->host("pat").durable(v1::STREAM_CLINICAL).head, offset_ + answers_.size() - static_cast<std::size_t>(refused));
+}
+
+TEST_F(record_host_on_a_store, a_clock_that_is_set_past_a_membership_s_end_is_noticed_within_seconds) {
+  nina_stays_for(std::chrono::hours(1));
+  const int before = one_->listener.audience_changes;
+  clock_.advance(std::chrono::hours(2));
+  loop_.context().restart();
+  loop_.context().run_for(std::chrono::seconds(10));  // Returns as soon as nothing is waited for.
+  EXPECT_EQ(one_->listener.audience_changes, before + 1);
+}
+
+TEST_F(record_host_on_a_store, what_is_said_after_a_membership_s_end_is_told_after_the_end) {
+  nina_stays_for(std::chrono::hours(1));
+  const int before = one_->listener.audience_changes;
+  clock_.advance(std::chrono::hours(1));
+  submit(*one_, message("she has just left"), nurse("rao"));
+  until_answered();
+  good();
+  EXPECT_EQ(one_->listener.changes_before_last_entries, before + 1) << "nobody is handed what was decided after they had left";
 }
 
 TEST_F(record_host_on_a_store, a_timer_that_fires_is_a_command_of_the_system_and_is_taken_off_with_its_effect) {
