@@ -12,11 +12,6 @@ std::string person_of(const duty_answer& answer) {
   return answer.person == nobody_at_all ? std::string() : answer.person;
 }
 
-const roster_leave* leave_of(const duty_roster& roster, std::string_view person, instant t) {
-  const auto found = std::ranges::find_if(roster.leaves, [&](const auto& one) { return one.person == person && one.at.contains(t); });
-  return found == roster.leaves.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 duty_index::duty_index(const organization_state& people, std::string safety_person)
