@@ -37,6 +37,11 @@ void end_handoff(duty_state& state) {
   for (const auto timer : {v1::DUTY_TIMER_OFFER, v1::DUTY_TIMER_RECEIVE, v1::DUTY_TIMER_SYNTHESIZE}) state.timers.erase(timer);
 }
 
+void apply_delayed(duty_state& state, const v1::HandoffDelayed& delayed, std::uint64_t version) {
+  set_deadline(state, v1::DUTY_TIMER_LEAD, delayed.lead_by(), version);
+  set_deadline(state, v1::DUTY_TIMER_MANAGER, delayed.manager_by(), version);
+}
+
 void apply_about_handoff(duty_state& state, const v1::Entry& entry, std::uint64_t version) {
   if (!state.handoff || about_handoff(entry) != state.handoff->seq) return;
   apply_handoff(*state.handoff, entry, to_instant(entry.time()).value_or(instant{}));
@@ -48,6 +53,9 @@ void apply_about_handoff(duty_state& state, const v1::Entry& entry, std::uint64_
     case v1::Entry::kHandoffTaken:
       state.timers.erase(v1::DUTY_TIMER_RECEIVE);
       set_deadline(state, v1::DUTY_TIMER_SYNTHESIZE, entry.handoff_taken().synthesize_by(), version);
+      break;
+    case v1::Entry::kHandoffDelayed:
+      apply_delayed(state, entry.handoff_delayed(), version);
       break;
     case v1::Entry::kHandoffCompleted:
     case v1::Entry::kHandoffEnded:
@@ -206,6 +214,7 @@ void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version
   switch (entry.fact_case()) {
     case v1::Entry::kDutyHolderChanged:
       state.holder = entry.duty_holder_changed().person_id();
+      state.handed_over = state.shift_end;
       end_handoff(state);
       state.timers.erase(v1::DUTY_TIMER_LEAD);
       state.timers.erase(v1::DUTY_TIMER_MANAGER);
@@ -274,6 +283,8 @@ std::uint64_t about_handoff(const v1::Entry& entry) {
       return entry.patient_synthesized().seq();
     case v1::Entry::kSynthesisCorrected:
       return entry.synthesis_corrected().seq();
+    case v1::Entry::kHandoffDelayed:
+      return entry.handoff_delayed().seq();
     case v1::Entry::kHandoffCompleted:
       return entry.handoff_completed().seq();
     case v1::Entry::kHandoffEnded:

@@ -73,6 +73,7 @@ struct duty_state {
   std::string holder;                ///< Empty: nobody; the fallback answers.
   std::optional<handoff_state> handoff;
   std::optional<instant> shift_end;      ///< Of the latest handoff: the server prepares one for each end of a shift.
+  std::optional<instant> handed_over;    ///< Until when whoever gave the duty away is rostered for it.
   std::map<instant, unsigned> gap_told;  ///< By the start of a gap that was warned of: how many hours were left then.
   std::vector<time_span> gaps;           ///< As they were forecast last.
   std::map<v1::DutyTimer, duty_deadline> timers;

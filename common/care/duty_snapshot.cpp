@@ -37,6 +37,7 @@ void put_handoff(internal::DutySnapshot::Handoff& to, const handoff_state& hando
   for (const auto& [key, item] : handoff.owed) put_owed(*to.add_owed(), item);
   to.set_owed_hash(handoff.owed_hash);
   if (handoff.synthesized) to.set_synthesized_us(micros(*handoff.synthesized));
+  if (handoff.delayed) to.set_delayed_us(micros(*handoff.delayed));
 }
 
 handoff_state get_handoff(const internal::DutySnapshot::Handoff& from) {
@@ -57,6 +58,7 @@ handoff_state get_handoff(const internal::DutySnapshot::Handoff& from) {
   }
   handoff.owed_hash = from.owed_hash();
   if (from.has_synthesized_us()) handoff.synthesized = from_micros(from.synthesized_us());
+  if (from.has_delayed_us()) handoff.delayed = from_micros(from.delayed_us());
   return handoff;
 }
 
@@ -118,6 +120,7 @@ void put_duty(internal::DutySnapshot& to, const duty_state& duty) {
   for (const auto& one : duty.roster.leaves) put_leave(*to.add_leaves(), one);
   if (duty.handoff) put_handoff(*to.mutable_handoff(), *duty.handoff);
   if (duty.shift_end) to.set_shift_end_us(micros(*duty.shift_end));
+  if (duty.handed_over) to.set_handed_over_us(micros(*duty.handed_over));
   for (const auto& [start, hours] : duty.gap_told) {
     auto& row = *to.add_gap_told();
     row.set_start_us(micros(start));
@@ -147,6 +150,7 @@ bool get_duty(duty_state& duty, const internal::DutySnapshot& from) {
   get_parts(duty.roster, from);
   if (from.has_handoff()) duty.handoff = get_handoff(from.handoff());
   if (from.has_shift_end_us()) duty.shift_end = from_micros(from.shift_end_us());
+  if (from.has_handed_over_us()) duty.handed_over = from_micros(from.handed_over_us());
   for (const auto& row : from.gap_told()) duty.gap_told[from_micros(row.start_us())] = row.hours();
   for (const auto& row : from.gaps()) duty.gaps.push_back(get_span(row));
   for (const auto& row : from.timers()) duty.timers[row.timer()] = {from_micros(row.at_us()), row.version()};

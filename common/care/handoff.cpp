@@ -159,6 +159,9 @@ void apply_handoff(handoff_state& handoff, const v1::Entry& entry, instant when)
       finish_synthesis(handoff, when);
       break;
     }
+    case v1::Entry::kHandoffDelayed:
+      handoff.delayed = to_instant(entry.handoff_delayed().shift_start());
+      break;
     case v1::Entry::kSynthesisCorrected:
       say_again(handoff, entry.synthesis_corrected().patient_id());
       break;

@@ -63,6 +63,7 @@ struct handoff_state {
   owed_list owed;  ///< As it was offered, or shown last.
   std::uint64_t owed_hash = 0;
   std::optional<instant> synthesized;  ///< When the last patient was.
+  std::optional<instant> delayed;      ///< When the shift began that was the last to begin while this was under way.
 
   bool operator==(const handoff_state&) const = default;
 };
