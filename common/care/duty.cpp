@@ -155,15 +155,18 @@ roster_people working_people(const organization_state& people) {
 }
 
 duty_standing standing_of(const duty_state& state) {
-  return {state.holder, state.what.manager, state.roster};
+  duty_standing standing{state.holder, state.what.manager, state.roster};
+  for (const auto& [patient, apart] : state.apart) standing.apart.emplace(patient, apart.person);
+  return standing;
 }
 
 bool on_duties(v1::Command::ActionCase action) {
-  return action >= v1::Command::kDefineDuty && action <= v1::Command::kFireDutyTimer;
+  const bool newer = action >= v1::Command::kReportDutyCall && action <= v1::Command::kTakePatientBack;
+  return newer || (action >= v1::Command::kDefineDuty && action <= v1::Command::kFireDutyTimer);
 }
 
 bool needs_owed(v1::Command::ActionCase action) {
-  return action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff;
+  return (action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff) || action == v1::Command::kTakePatientBack;
 }
 
 refusal no_such_duty() {
@@ -215,6 +218,8 @@ void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version
     case v1::Entry::kDutyHolderChanged:
       state.holder = entry.duty_holder_changed().person_id();
       state.handed_over = state.shift_end;
+      // Whoever answered for a patient of it answers for all of it.
+      std::erase_if(state.apart, [&](const auto& one) { return one.second.person == state.holder; });
       end_handoff(state);
       state.timers.erase(v1::DUTY_TIMER_LEAD);
       state.timers.erase(v1::DUTY_TIMER_MANAGER);
@@ -243,6 +248,17 @@ void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version
       break;
     case v1::Entry::kHandoffPrepared:
       apply_prepared(state, entry, version);
+      break;
+    case v1::Entry::kPatientSetApart:
+      state.apart[entry.patient_set_apart().patient_id()] = {entry.patient_set_apart().person_id(), std::nullopt};
+      break;
+    case v1::Entry::kPatientReturned: {
+      const auto& said = entry.patient_returned().patient();
+      if (const auto at = state.apart.find(said.patient_id()); at != state.apart.end()) at->second.returned = described_by(said);
+      break;
+    }
+    case v1::Entry::kPatientTakenBack:
+      state.apart.erase(entry.patient_taken_back().patient_id());
       break;
     default:
       apply_to_roster(state, entry);
@@ -283,6 +299,8 @@ std::uint64_t about_handoff(const v1::Entry& entry) {
       return entry.patient_synthesized().seq();
     case v1::Entry::kSynthesisCorrected:
       return entry.synthesis_corrected().seq();
+    case v1::Entry::kHandoffPatientDeclined:
+      return entry.handoff_patient_declined().seq();
     case v1::Entry::kHandoffDelayed:
       return entry.handoff_delayed().seq();
     case v1::Entry::kHandoffCompleted:

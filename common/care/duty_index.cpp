@@ -31,16 +31,22 @@ std::string duty_index::last_resort() const {
   return std::string(nobody_at_all);
 }
 
-duty_answer duty_index::answer(std::string_view duty_id, instant t) const {
-  auto answer = resolve_with_fallback(duties_, duty_id, t, working_, last_resort());
+duty_answer duty_index::answer(std::string_view duty_id, std::string_view patient_id, instant t) const {
+  auto answer = resolve_with_fallback(duties_, duty_id, t, working_, last_resort(), patient_id);
   answer.person = person_of(answer);
   return answer;
 }
 
-std::optional<duty_view> duty_index::find(std::string_view duty_id, instant t) const {
+std::map<std::string, std::string> duty_index::apart(std::string_view duty_id) const {
+  const auto found = duties_.find(duty_id);
+  if (found == duties_.end()) return {};
+  return {found->second.apart.begin(), found->second.apart.end()};
+}
+
+std::optional<duty_view> duty_index::find(std::string_view duty_id, std::string_view patient_id, instant t) const {
   const auto roles = roles_.find(duty_id);
   if (roles == roles_.end()) return std::nullopt;
-  const auto found = answer(duty_id, t);
+  const auto found = answer(duty_id, patient_id, t);
   if (!found.covered()) return duty_view{{}, found.person, roles->second};
   return duty_view{found.person, person_of(resolve_supervisor(duties_, duty_id, t, working_, last_resort())), roles->second};
 }
@@ -49,8 +55,10 @@ std::vector<std::string> duty_index::answered_by(std::string_view person, instan
   std::vector<std::string> result;
   if (person.empty()) return result;
   for (const auto& [id, duty] : duties_) {
-    const auto seen = find(id, t);
-    if (seen && (seen->holder == person || seen->fallback == person)) result.push_back(id);
+    const auto seen = find(id, {}, t);
+    const bool has_it = seen && (seen->holder == person || seen->fallback == person);
+    const bool for_a_patient = std::ranges::any_of(duty.apart, [&](const auto& one) { return one.second == person; });
+    if (has_it || for_a_patient) result.push_back(id);
   }
   return result;
 }

@@ -20,9 +20,11 @@ class duty_index : public duty_directory {
 
   /// Who answers for it, and how they were found: always a person, where the organisation has a safety person or an administrator who
   /// works. For a duty that there is not: the safety duty's ladder.
-  duty_answer answer(std::string_view duty_id, instant t) const;
+  duty_answer answer(std::string_view duty_id, std::string_view patient_id, instant t) const;
+  /// By patient, who answers for what the duty owes for them alone.
+  std::map<std::string, std::string> apart(std::string_view duty_id) const;
 
-  std::optional<duty_view> find(std::string_view duty_id, instant t) const override;
+  std::optional<duty_view> find(std::string_view duty_id, std::string_view patient_id, instant t) const override;
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::optional<absence> absence_of(std::string_view person, instant t) const override;
 

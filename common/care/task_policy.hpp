@@ -77,9 +77,10 @@ class duty_directory {
   duty_directory(const duty_directory&) = delete;
   duty_directory& operator=(const duty_directory&) = delete;
   virtual ~duty_directory() = default;
-  /// Nothing: there is no such duty.
-  virtual std::optional<duty_view> find(std::string_view duty_id, instant t) const = 0;
-  /// The duties that this person holds, or answers for as their fallback, at that instant.
+  /// The duty as it is for one patient, whom its lead may answer for alone (HO4); empty: for no patient in particular. Nothing: there is no
+  /// such duty.
+  virtual std::optional<duty_view> find(std::string_view duty_id, std::string_view patient_id, instant t) const = 0;
+  /// The duties that this person holds, or answers for as their fallback or for some patient, at that instant.
   virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
   /// Nothing: the person is not on leave, as far as any duty knows.
   virtual std::optional<absence> absence_of(std::string_view, instant) const { return std::nullopt; }

@@ -55,12 +55,14 @@ std::set<std::string> duties::take(const std::shared_ptr<record_host>& host, car
   for (const auto& [key, other] : hosts_) {
     const auto& id = other->state().duty.id;
     std::set<std::string> answers;
-    if (const auto seen = index_.find(id, now)) answers = {seen->holder, seen->fallback};
+    if (const auto seen = index_.find(id, {}, now)) answers = {seen->holder, seen->fallback};
+    auto apart = index_.apart(id);
+    for (const auto& [patient, person] : apart) answers.insert(person);
     auto& told = answering_[id];
-    if (told == answers) continue;
-    affected.insert(told.begin(), told.end());
+    if (told.people == answers && told.apart == apart) continue;
+    affected.insert(told.people.begin(), told.people.end());
     affected.insert(answers.begin(), answers.end());
-    told = std::move(answers);
+    told = {std::move(answers), std::move(apart)};
   }
   affected.erase(std::string());
   return affected;
