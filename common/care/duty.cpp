@@ -208,6 +208,8 @@ outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, 
       return force_take(one, command.force_take_duty());
     case v1::Command::kFireDutyTimer:
       return fire_duty_timer(one, command.fire_duty_timer());
+    case v1::Command::kReportDutyCall:
+      return report_duty_call(one, command.report_duty_call());
     default:
       return decide_handoff(one, command);
   }

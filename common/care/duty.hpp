@@ -97,6 +97,7 @@ struct duty_context {
   std::uint64_t clinical_head = 0;  ///< A handoff's id is the seq of its first entry.
   std::span<const owed_item> owed;  ///< Everything that the duty owes, as the server knows it.
   bool owed_complete = true;        ///< False: it could not be read; handoffs are refused.
+  std::string_view safety_person;   ///< Is called when neither lead nor manager can be reached. Empty: nobody is.
 };
 
 /// What the duty's definition says to its roster.

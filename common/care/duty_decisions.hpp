@@ -67,5 +67,7 @@ outcome<facts> return_patient(const duty_case& one, const v1::ReturnPatient& ask
 outcome<facts> take_patient_back(const duty_case& one, const v1::TakePatientBack& asked);
 // duty_look.cpp
 outcome<facts> fire_duty_timer(const duty_case& one, const v1::FireDutyTimer& asked);
+// duty_calls.cpp
+outcome<facts> report_duty_call(const duty_case& one, const v1::ReportDutyCall& asked);
 
 }  // namespace careteam::care

@@ -61,7 +61,7 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
   if (state.is_duty()) {
     return decide_duty(
         state.duty, command, who,
-        {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete});
+        {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete, with.tasks.safety_person});
   }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   std::array<std::uint64_t, stream_count> heads{};
