@@ -362,7 +362,7 @@ void notifier::begin(in_hand one) {
   const bool staff = one.payload.staff();
   if (const auto until = quiet_end(person, priority, staff)) {
     metrics_.postponed.increment();
-    return record({id, one.delivery.worker, one.delivery.attempts, store::delivery_state::waiting, *until, std::nullopt});
+    return record(waits_until(one.delivery, *until));
   }
   const auto steps = ladder_of(person, options_.of_organization, staff);
   const auto step = one.payload.step();
