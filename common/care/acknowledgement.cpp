@@ -25,7 +25,7 @@ bool can_answer(const chat_audience& audience, std::string_view person, place me
 
 std::optional<duty_view> duty_now(std::string_view duty_id, const chat_audience& audience) {
   if (duty_id.empty() || audience.duties == nullptr) return std::nullopt;
-  return audience.duties->find(duty_id, audience.now);
+  return audience.duties->find(duty_id, audience.team.patient_id, audience.now);
 }
 
 std::string answers_for_duty(std::string_view duty_id, place message, const chat_audience& audience) {

@@ -37,6 +37,11 @@ void end_handoff(duty_state& state) {
   for (const auto timer : {v1::DUTY_TIMER_OFFER, v1::DUTY_TIMER_RECEIVE, v1::DUTY_TIMER_SYNTHESIZE}) state.timers.erase(timer);
 }
 
+void apply_delayed(duty_state& state, const v1::HandoffDelayed& delayed, std::uint64_t version) {
+  set_deadline(state, v1::DUTY_TIMER_LEAD, delayed.lead_by(), version);
+  set_deadline(state, v1::DUTY_TIMER_MANAGER, delayed.manager_by(), version);
+}
+
 void apply_about_handoff(duty_state& state, const v1::Entry& entry, std::uint64_t version) {
   if (!state.handoff || about_handoff(entry) != state.handoff->seq) return;
   apply_handoff(*state.handoff, entry, to_instant(entry.time()).value_or(instant{}));
@@ -48,6 +53,9 @@ void apply_about_handoff(duty_state& state, const v1::Entry& entry, std::uint64_
     case v1::Entry::kHandoffTaken:
       state.timers.erase(v1::DUTY_TIMER_RECEIVE);
       set_deadline(state, v1::DUTY_TIMER_SYNTHESIZE, entry.handoff_taken().synthesize_by(), version);
+      break;
+    case v1::Entry::kHandoffDelayed:
+      apply_delayed(state, entry.handoff_delayed(), version);
       break;
     case v1::Entry::kHandoffCompleted:
     case v1::Entry::kHandoffEnded:
@@ -156,15 +164,18 @@ roster_people working_people(const organization_state& people) {
 }
 
 duty_standing standing_of(const duty_state& state) {
-  return {state.holder, state.what.manager, state.roster};
+  duty_standing standing{state.holder, state.what.manager, state.roster};
+  for (const auto& [patient, apart] : state.apart) standing.apart.emplace(patient, apart.person);
+  return standing;
 }
 
 bool on_duties(v1::Command::ActionCase action) {
-  return action >= v1::Command::kDefineDuty && action <= v1::Command::kFireDutyTimer;
+  const bool newer = action >= v1::Command::kReportDutyCall && action <= v1::Command::kTakePatientBack;
+  return newer || (action >= v1::Command::kDefineDuty && action <= v1::Command::kFireDutyTimer);
 }
 
 bool needs_owed(v1::Command::ActionCase action) {
-  return action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff;
+  return (action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff) || action == v1::Command::kTakePatientBack;
 }
 
 refusal no_such_duty() {
@@ -206,6 +217,8 @@ outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, 
       return force_take(one, command.force_take_duty());
     case v1::Command::kFireDutyTimer:
       return fire_duty_timer(one, command.fire_duty_timer());
+    case v1::Command::kReportDutyCall:
+      return report_duty_call(one, command.report_duty_call());
     default:
       return decide_handoff(one, command);
   }
@@ -216,6 +229,9 @@ void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version
     case v1::Entry::kDutyHolderChanged:
       note_away(state, entry.duty_holder_changed().reason(), to_instant(entry.time()).value_or(instant{}));
       state.holder = entry.duty_holder_changed().person_id();
+      state.handed_over = state.shift_end;
+      // Whoever answered for a patient of it answers for all of it.
+      std::erase_if(state.apart, [&](const auto& one) { return one.second.person == state.holder; });
       end_handoff(state);
       state.timers.erase(v1::DUTY_TIMER_LEAD);
       state.timers.erase(v1::DUTY_TIMER_MANAGER);
@@ -244,6 +260,17 @@ void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version
       break;
     case v1::Entry::kHandoffPrepared:
       apply_prepared(state, entry, version);
+      break;
+    case v1::Entry::kPatientSetApart:
+      state.apart[entry.patient_set_apart().patient_id()] = {entry.patient_set_apart().person_id(), std::nullopt};
+      break;
+    case v1::Entry::kPatientReturned: {
+      const auto& said = entry.patient_returned().patient();
+      if (const auto at = state.apart.find(said.patient_id()); at != state.apart.end()) at->second.returned = described_by(said);
+      break;
+    }
+    case v1::Entry::kPatientTakenBack:
+      state.apart.erase(entry.patient_taken_back().patient_id());
       break;
     default:
       apply_to_roster(state, entry);
@@ -284,6 +311,10 @@ std::uint64_t about_handoff(const v1::Entry& entry) {
       return entry.patient_synthesized().seq();
     case v1::Entry::kSynthesisCorrected:
       return entry.synthesis_corrected().seq();
+    case v1::Entry::kHandoffPatientDeclined:
+      return entry.handoff_patient_declined().seq();
+    case v1::Entry::kHandoffDelayed:
+      return entry.handoff_delayed().seq();
     case v1::Entry::kHandoffCompleted:
       return entry.handoff_completed().seq();
     case v1::Entry::kHandoffEnded:

@@ -65,6 +65,13 @@ struct duty_deadline {
   bool operator==(const duty_deadline&) const = default;
 };
 
+/// A patient for whom the lead answers in the holder's place: they were declined in the handoff to the holder (HO4).
+struct apart_patient {
+  std::string person;                       ///< Who answers for them: the lead of then.
+  std::optional<handoff_patient> returned;  ///< As they were offered to the holder; nothing: they were not.
+  bool operator==(const apart_patient&) const = default;
+};
+
 struct duty_state {
   std::string id;  ///< A FHIR id; empty: no duty's record.
   duty_definition what;
@@ -73,9 +80,11 @@ struct duty_state {
   std::string holder;                ///< Empty: nobody; the fallback answers.
   std::string away;                  ///< Who held it when their leave began, and comes back to it: still reads (B6). Empty: nobody.
   std::optional<handoff_state> handoff;
-  std::optional<instant> shift_end;      ///< Of the latest handoff: the server prepares one for each end of a shift.
-  std::map<instant, unsigned> gap_told;  ///< By the start of a gap that was warned of: how many hours were left then.
-  std::vector<time_span> gaps;           ///< As they were forecast last.
+  std::map<std::string, apart_patient, std::less<>> apart;  ///< By patient.
+  std::optional<instant> shift_end;                         ///< Of the latest handoff: the server prepares one for each end of a shift.
+  std::optional<instant> handed_over;                       ///< Until when whoever gave the duty away is rostered for it.
+  std::map<instant, unsigned> gap_told;                     ///< By the start of a gap that was warned of: how many hours were left then.
+  std::vector<time_span> gaps;                              ///< As they were forecast last.
   std::map<v1::DutyTimer, duty_deadline> timers;
 
   bool defined() const { return roster_version > 0; }
@@ -89,6 +98,7 @@ struct duty_context {
   std::uint64_t clinical_head = 0;  ///< A handoff's id is the seq of its first entry.
   std::span<const owed_item> owed;  ///< Everything that the duty owes, as the server knows it.
   bool owed_complete = true;        ///< False: it could not be read; handoffs are refused.
+  std::string_view safety_person;   ///< Is called when neither lead nor manager can be reached. Empty: nobody is.
 };
 
 /// What the duty's definition says to its roster.
@@ -102,7 +112,7 @@ duty_standing standing_of(const duty_state& state);
 bool on_duties(v1::Command::ActionCase action);
 /// Whether deciding it needs what the duty owes.
 bool needs_owed(v1::Command::ActionCase action);
-/// DefineDuty … FireDutyTimer. `who.chosen_role` is the role in which the actor acts.
+/// DefineDuty … FireDutyTimer, ReportDutyCall … TakePatientBack. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, const actor& who, const duty_context& context);
 /// `version`: the record's, this entry included. Throws where a DutyDefined names a time zone that this machine does not know: a roster
 /// that is read in another zone would silently name other people.

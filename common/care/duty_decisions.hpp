@@ -28,6 +28,8 @@ void look_at_roster(facts& so_far, const duty_case& one);
 duty_state after(const duty_case& one, const facts& so_far);
 /// Another holder; a handoff that is under way ends with it.
 void change_holder(facts& to, const duty_state& state, const std::string& person, v1::HolderReason reason, std::string_view text = {});
+/// The person works, and is not on leave from the duty: what is declined, or reaches nobody else, can go to them.
+bool can_see_to(const duty_case& one, const std::string& person);
 /// Begins a handoff: by somebody, or (`owed` empty) by the server itself.
 void prepare(facts& to, const duty_state& state, const std::string& next, instant shift_end, const owed_list& owed);
 
@@ -53,7 +55,19 @@ outcome<facts> enter_leave(const duty_case& one, const v1::EnterLeave& asked);
 outcome<facts> end_leave(const duty_case& one, const v1::EndLeave& asked);
 // handoff_decisions.cpp
 outcome<facts> decide_handoff(const duty_case& one, const v1::Command& command);
+/// What a patient's I, P and S lack, where `path` is the field that has them.
+outcome<void> check_described(const v1::HandoffPatient& asked, const std::string& path);
+/// Whether what was entered is what is due first, and when.
+bool matches(const owed_item* top, const v1::EntryRef* action, const google::protobuf::Timestamp* deadline);
+// handoff_split.cpp
+outcome<facts> decline_patient(const duty_case& one, const handoff_state& handoff, const v1::DeclineHandoffPatient& asked);
+/// Who of the declined goes to the lead at the confirmation; refused where the lead could not have them.
+outcome<void> set_declined_apart(facts& to, const duty_case& one, const handoff_state& handoff);
+outcome<facts> return_patient(const duty_case& one, const v1::ReturnPatient& asked);
+outcome<facts> take_patient_back(const duty_case& one, const v1::TakePatientBack& asked);
 // duty_look.cpp
 outcome<facts> fire_duty_timer(const duty_case& one, const v1::FireDutyTimer& asked);
+// duty_calls.cpp
+outcome<facts> report_duty_call(const duty_case& one, const v1::ReportDutyCall& asked);
 
 }  // namespace careteam::care

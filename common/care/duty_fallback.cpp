@@ -35,7 +35,8 @@ std::vector<std::string> last_ladder(const duty_standings& duties, const std::ve
 /// Walks down until somebody takes it.
 class walk {
  public:
-  walk(const duty_standings& duties, instant t, const roster_people& people) : duties_(duties), t_(t), people_(people) {}
+  walk(const duty_standings& duties, instant t, const roster_people& people, std::string_view patient)
+      : duties_(duties), t_(t), people_(people), patient_(patient) {}
 
   bool asks_duties(const std::vector<std::string>& ladder) {
     return std::ranges::any_of(ladder, [&](const auto& duty) { return asks_duty(duty); });
@@ -65,7 +66,11 @@ class walk {
   bool asks_duty(const std::string& duty_id) {
     const auto found = duties_.find(duty_id);
     if (found == duties_.end()) return takes({ladder_rung::duty, rung_result::no_such_duty, duty_id, {}});
-    const auto& [holder, manager, roster] = found->second;
+    const auto& [holder, manager, roster, apart] = found->second;
+    if (const auto set_apart = apart.find(patient_); set_apart != apart.end()) {
+      const auto result = able_to_lead(roster, set_apart->second);
+      if (takes({ladder_rung::apart, result, duty_id, named(set_apart->second)})) return true;
+    }
     if (!holder.empty()) {
       const auto result = people_.active(holder) ? rung_result::taken : rung_result::not_able;
       if (takes({ladder_rung::holder, result, duty_id, named(holder)})) return true;
@@ -81,7 +86,7 @@ class walk {
   bool asks_leads_of(const std::string& duty_id) {
     const auto found = duties_.find(duty_id);
     if (found == duties_.end()) return false;
-    const auto& [holder, manager, roster] = found->second;
+    const auto& [holder, manager, roster, apart] = found->second;
     if (takes({ladder_rung::lead, able_to_lead(roster, roster.lead), duty_id, named(roster.lead)})) return true;
     return !manager.empty() && takes({ladder_rung::manager, able_to_lead(roster, manager), duty_id, named(manager)});
   }
@@ -94,15 +99,16 @@ class walk {
   const duty_standings& duties_;
   instant t_;
   const roster_people& people_;
+  std::string_view patient_;
   duty_answer answer_;
 };
 
 }  // namespace
 
 duty_answer resolve_with_fallback(const duty_standings& duties, std::string_view duty_id, instant t, const roster_people& people,
-                                  std::string_view safety_person) {
+                                  std::string_view safety_person, std::string_view patient_id) {
   BOOST_ASSERT_MSG(!safety_person.empty(), "an organisation has a safety person");
-  walk ladder(duties, t, people);
+  walk ladder(duties, t, people, patient_id);
   const auto first = ladder_of(duties, duty_id);
   if (ladder.asks_duties(first) || ladder.asks_leads(first)) return std::move(ladder).ends_with(safety_person);
   const auto last = last_ladder(duties, first);
@@ -113,7 +119,7 @@ duty_answer resolve_with_fallback(const duty_standings& duties, std::string_view
 duty_answer resolve_supervisor(const duty_standings& duties, std::string_view duty_id, instant t, const roster_people& people,
                                std::string_view safety_person) {
   BOOST_ASSERT_MSG(!safety_person.empty(), "an organisation has a safety person");
-  walk ladder(duties, t, people);
+  walk ladder(duties, t, people, {});
   const auto first = ladder_of(duties, duty_id);
   if (ladder.asks_leads(first)) return std::move(ladder).ends_with(safety_person);
   const auto last = last_ladder(duties, first);

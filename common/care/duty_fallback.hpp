@@ -16,6 +16,7 @@ struct duty_standing {
   std::string holder;   ///< Empty: nobody.
   std::string manager;  ///< Answers where its lead does not; empty: nobody.
   duty_roster roster;
+  std::map<std::string, std::string, std::less<>> apart = {};  ///< By patient: who answers for what the duty owes for them alone (HO4).
   bool operator==(const duty_standing&) const = default;
 };
 
@@ -27,7 +28,8 @@ enum class ladder_rung : std::uint8_t {
   duty,     ///< Whom the duty's roster names.
   lead,     ///< The duty's lead: finds somebody, and need not be able to do the work.
   manager,  ///< The same, after the lead.
-  safety    ///< The organisation's safety person.
+  safety,   ///< The organisation's safety person.
+  apart     ///< Who answers for one patient of the duty, before its holder.
 };
 
 enum class rung_result : std::uint8_t {
@@ -47,23 +49,26 @@ struct ladder_step {
 };
 
 /// Who answers: the last step's holder, always a person. `path` holds what was tried, in order, ending with the step that was taken. A duty
-/// that nobody holds has no step for its holder, one without a manager none for them.
+/// that nobody holds has no step for its holder, one without a manager none for them, one that has no such patient none for whoever answers
+/// for them alone.
 struct duty_answer {
   std::string person;
   std::vector<ladder_step> path;
   /// The duty itself is held, or its roster names somebody: nothing is uncovered.
   bool covered() const {
     const auto& last = path.back();
-    return (last.rung == ladder_rung::holder || last.rung == ladder_rung::duty) && last.duty_id == path.front().duty_id;
+    const bool has_it = last.rung == ladder_rung::holder || last.rung == ladder_rung::duty || last.rung == ladder_rung::apart;
+    return has_it && last.duty_id == path.front().duty_id;
   }
   bool operator==(const duty_answer&) const = default;
 };
 
 /// The duty, then its fallbacks in order, each followed by its own (a duty is looked at once, so circles end); then the leads and managers
 /// of those duties in the same order; then the same of the safety duty, where there is one; then `safety_person`, who must be named and
-/// answers whatever their own state, so that no lookup fails.
+/// answers whatever their own state, so that no lookup fails. Of each duty first whoever answers for this patient alone; empty: no patient
+/// in particular.
 duty_answer resolve_with_fallback(const duty_standings& duties, std::string_view duty_id, instant t, const roster_people& people,
-                                  std::string_view safety_person);
+                                  std::string_view safety_person, std::string_view patient_id = {});
 
 /// Whom silence about a duty's obligations reaches: the same ladder from the leads on.
 duty_answer resolve_supervisor(const duty_standings& duties, std::string_view duty_id, instant t, const roster_people& people,

@@ -40,20 +40,75 @@ std::optional<std::pair<std::string, v1::HolderReason>> next_holder(const duty_s
   return std::nullopt;
 }
 
-/// The handoff that is due to be prepared: to whom, and when the shift ends.
-std::optional<rostered> handoff_due(const duty_state& duty, const duty_context& context, const std::vector<rostered>& ahead) {
-  if (duty.holder.empty() || duty.handoff || ahead.empty()) return std::nullopt;
-  const auto& first = ahead.front();
-  if (first.person != duty.holder) {
-    // Beyond their shift: the server was not there when it ended, or an earlier handoff came to nothing. Where one was handed over before
-    // the shift's end, it has yet to end.
-    const bool handed_over = duty.shift_end && *duty.shift_end >= context.now;
-    if (first.person.empty() || handed_over) return std::nullopt;
-    return rostered{first.person, {context.now, first.at.end}};
+/// When the duty is to go to somebody else by the roster.
+struct boundary {
+  std::string next;  ///< To whom.
+  instant at{};      ///< When the shift of now ends; where nobody is rostered for longer than a handoff takes, when theirs begins.
+};
+
+/// Whom the roster names in turn, whatever lies between: nobody in between changes nothing for whoever holds the duty.
+std::vector<rostered> turns_of(const std::vector<rostered>& ahead) {
+  std::vector<rostered> turns;
+  for (const auto& one : ahead) {
+    if (one.person.empty()) continue;
+    if (!turns.empty() && turns.back().person == one.person) {
+      turns.back().at.end = one.at.end;
+    } else {
+      turns.push_back(one);
+    }
   }
-  if (ahead.size() < 2 || ahead[1].person.empty()) return std::nullopt;
-  if (context.now < first.at.end - handoff_prepared_before || duty.shift_end == first.at.end) return std::nullopt;
-  return rostered{ahead[1].person, ahead[1].at};
+  return turns;
+}
+
+/// The next one; one that has passed is at `now`. Nothing: whoever holds the duty is the only one whom the roster names.
+std::optional<boundary> next_boundary(const duty_state& duty, instant now, const std::vector<rostered>& ahead) {
+  if (duty.holder.empty()) return std::nullopt;
+  const auto turns = turns_of(ahead);
+  if (turns.empty()) return std::nullopt;
+  if (turns[0].person != duty.holder) return boundary{turns[0].person, std::max(turns[0].at.start, now)};
+  if (turns.size() < 2) return std::nullopt;
+  const auto end = turns[0].at.end, start = turns[1].at.start;
+  return boundary{turns[1].person, start - end <= handoff_prepared_before ? end : start};
+}
+
+/// The handoff that is due to be prepared.
+std::optional<boundary> handoff_due(const duty_state& duty, instant now, const std::vector<rostered>& ahead) {
+  if (duty.handoff) return std::nullopt;
+  const auto due = next_boundary(duty, now, ahead);
+  if (!due || now < due->at - handoff_prepared_before) return std::nullopt;
+  if (due->at > now) {
+    // Once for each; one that came to nothing is prepared again when the shift is over.
+    const bool prepared = duty.shift_end && *duty.shift_end > due->at - handoff_prepared_before;
+    return prepared ? std::nullopt : due;
+  }
+  // Beyond their shift: the server was not there when it ended, or an earlier handoff came to nothing. Where the duty was given away before
+  // the shift's end, it has yet to end.
+  const bool given_away = duty.handed_over && *duty.handed_over > now;
+  return given_away ? std::nullopt : due;
+}
+
+/// When the stretch of now began: of one person, whom the roster names and who can do it.
+instant began(const duty_case& one, const duty_state& duty) {
+  const auto people = working_people(one.context.people);
+  const auto able = [&](const roster_stretch& of) {
+    return people.eligible(duty.roster, of.holder.person) ? of.holder.person : std::string();
+  };
+  const auto past = timeline(duty.roster, {one.context.now - forecast_horizon, one.context.now + std::chrono::microseconds{1}});
+  auto since = past.back().at.start;
+  for (auto at = past.rbegin() + 1; at != past.rend() && able(*at) == able(past.back()); ++at) since = at->at.start;
+  return since;
+}
+
+/// Another shift began while a handoff is under way: nothing is prepared for it, and the lead hears of it all the same.
+void note_delay(facts& to, const duty_case& one, const duty_state& duty, const std::vector<rostered>& ahead) {
+  if (!duty.handoff || ahead.empty() || ahead.front().person.empty() || ahead.front().person == duty.holder) return;
+  const auto since = began(one, duty);
+  if ((duty.shift_end && since <= *duty.shift_end) || (duty.handoff->delayed && since <= *duty.handoff->delayed)) return;
+  auto& delayed = *add_fact(to, v1::STREAM_CLINICAL).mutable_handoff_delayed();
+  delayed.set_seq(duty.handoff->seq);
+  set_timestamp(*delayed.mutable_shift_start(), since);
+  set_timestamp(*delayed.mutable_lead_by(), since + lead_told_after);
+  set_timestamp(*delayed.mutable_manager_by(), since + manager_told_after);
 }
 
 void put_gap(v1::CoverageGap& to, const time_span& gap) {
@@ -104,8 +159,8 @@ void warn_of_gaps(facts& to, const duty_state& duty, instant now) {
 instant next_look(const duty_state& duty, instant now, const std::vector<rostered>& ahead) {
   const auto horizon = now + longest_between_looks;
   instant next = std::min(horizon, next_change(duty.roster, now).value_or(horizon));
-  if (!ahead.empty() && !duty.holder.empty()) {
-    const auto prepare_at = ahead.front().at.end - handoff_prepared_before;
+  if (const auto boundary = next_boundary(duty, now, ahead)) {
+    const auto prepare_at = boundary->at - handoff_prepared_before;
     if (prepare_at > now) next = std::min(next, prepare_at);
   }
   for (const auto& gap : duty.gaps) {
@@ -202,7 +257,8 @@ void look_at_roster(facts& so_far, const duty_case& one) {
   }
   const time_span within{one.context.now, one.context.now + forecast_horizon};
   const auto ahead = rostered_ahead(one, duty);
-  if (const auto due = handoff_due(duty, one.context, ahead)) prepare(so_far, duty, due->person, due->at.start, {});
+  if (const auto due = handoff_due(duty, one.context.now, ahead)) prepare(so_far, duty, due->next, due->at, {});
+  note_delay(so_far, one, duty, ahead);
   forecast(so_far, duty, within, ahead);
   duty = after(one, so_far);
   warn_of_gaps(so_far, duty, one.context.now);

@@ -80,11 +80,6 @@ roster_holder swapped(const duty_roster& roster, const planned_turn& planned) {
   return {planned.rule, planned_person(roster, planned.turn), planned.turn.id, {}};
 }
 
-const roster_leave* leave_of(const duty_roster& roster, std::string_view person, instant t) {
-  const auto found = std::ranges::find_if(roster.leaves, [&](const auto& one) { return one.person == person && one.at.contains(t); });
-  return found == roster.leaves.end() ? nullptr : &*found;
-}
-
 /// Who covers may go on leave later, and is covered then. A circle of covers is nobody.
 roster_holder covered(const duty_roster& roster, roster_holder holder, instant t) {
   for (std::size_t step = 0; step <= roster.leaves.size(); ++step) {
@@ -145,6 +140,11 @@ std::string planned_person(const duty_roster& roster, const roster_turn& turn) {
   const auto monday = monday_of(*turn.week);
   if (rotation == roster.rotations.end() || !has_shift_in_week(*rotation, monday)) return {};
   return person_in_week(*rotation, monday);
+}
+
+const roster_leave* leave_of(const duty_roster& roster, std::string_view person, instant t) {
+  const auto found = std::ranges::find_if(roster.leaves, [&](const auto& one) { return one.person == person && one.at.contains(t); });
+  return found == roster.leaves.end() ? nullptr : &*found;
 }
 
 bool on_leave(const duty_roster& roster, std::string_view person, instant t) {

@@ -168,6 +168,9 @@ std::vector<roster_stretch> gaps(const duty_roster& roster, time_span during, co
 /// Who is there for the person: they themselves, or whoever covers their leave; empty: nobody does.
 std::string standing_in(const duty_roster& roster, std::string_view person, instant t);
 
+/// The leave from this duty that the person is on; nullptr: none.
+const roster_leave* leave_of(const duty_roster& roster, std::string_view person, instant t);
+
 /// Whether the person is on leave from this duty.
 bool on_leave(const duty_roster& roster, std::string_view person, instant t);
 

@@ -20,6 +20,13 @@ time_span get_span(const internal::DutySnapshot::Span& from) {
   return {from_micros(from.start_us()), from_micros(from.end_us())};
 }
 
+void put_described(v1::HandoffPatient& to, const std::string& id, const handoff_patient& patient) {
+  to.set_patient_id(id);
+  to.set_severity(patient.severity);
+  to.set_summary(patient.summary);
+  for (const auto& text : patient.contingencies) to.add_contingencies(text);
+}
+
 void put_handoff(internal::DutySnapshot::Handoff& to, const handoff_state& handoff) {
   to.set_seq(handoff.seq);
   to.set_version(handoff.version);
@@ -28,15 +35,14 @@ void put_handoff(internal::DutySnapshot::Handoff& to, const handoff_state& hando
   to.set_to(handoff.to);
   for (const auto& [id, patient] : handoff.patients) {
     auto& row = *to.add_patients();
-    row.mutable_patient()->set_patient_id(id);
-    row.mutable_patient()->set_severity(patient.severity);
-    row.mutable_patient()->set_summary(patient.summary);
-    for (const auto& text : patient.contingencies) row.mutable_patient()->add_contingencies(text);
+    put_described(*row.mutable_patient(), id, patient);
     row.set_synthesized(patient.synthesized);
+    row.set_declined(patient.declined);
   }
   for (const auto& [key, item] : handoff.owed) put_owed(*to.add_owed(), item);
   to.set_owed_hash(handoff.owed_hash);
   if (handoff.synthesized) to.set_synthesized_us(micros(*handoff.synthesized));
+  if (handoff.delayed) to.set_delayed_us(micros(*handoff.delayed));
 }
 
 handoff_state get_handoff(const internal::DutySnapshot::Handoff& from) {
@@ -47,9 +53,9 @@ handoff_state get_handoff(const internal::DutySnapshot::Handoff& from) {
   handoff.from = from.from();
   handoff.to = from.to();
   for (const auto& row : from.patients()) {
-    const auto& said = row.patient();
-    handoff.patients[said.patient_id()] = {
-        said.severity(), said.summary(), {said.contingencies().begin(), said.contingencies().end()}, row.synthesized()};
+    auto& patient = handoff.patients[row.patient().patient_id()] = described_by(row.patient());
+    patient.synthesized = row.synthesized();
+    patient.declined = row.declined();
   }
   for (const auto& row : from.owed()) {
     auto item = owed_of(row);
@@ -57,6 +63,7 @@ handoff_state get_handoff(const internal::DutySnapshot::Handoff& from) {
   }
   handoff.owed_hash = from.owed_hash();
   if (from.has_synthesized_us()) handoff.synthesized = from_micros(from.synthesized_us());
+  if (from.has_delayed_us()) handoff.delayed = from_micros(from.delayed_us());
   return handoff;
 }
 
@@ -119,6 +126,13 @@ void put_duty(internal::DutySnapshot& to, const duty_state& duty) {
   for (const auto& one : duty.roster.leaves) put_leave(*to.add_leaves(), one);
   if (duty.handoff) put_handoff(*to.mutable_handoff(), *duty.handoff);
   if (duty.shift_end) to.set_shift_end_us(micros(*duty.shift_end));
+  if (duty.handed_over) to.set_handed_over_us(micros(*duty.handed_over));
+  for (const auto& [id, apart] : duty.apart) {
+    auto& row = *to.add_apart();
+    row.set_patient_id(id);
+    row.set_person_id(apart.person);
+    if (apart.returned) put_described(*row.mutable_returned(), id, *apart.returned);
+  }
   for (const auto& [start, hours] : duty.gap_told) {
     auto& row = *to.add_gap_told();
     row.set_start_us(micros(start));
@@ -149,6 +163,12 @@ bool get_duty(duty_state& duty, const internal::DutySnapshot& from) {
   get_parts(duty.roster, from);
   if (from.has_handoff()) duty.handoff = get_handoff(from.handoff());
   if (from.has_shift_end_us()) duty.shift_end = from_micros(from.shift_end_us());
+  if (from.has_handed_over_us()) duty.handed_over = from_micros(from.handed_over_us());
+  for (const auto& row : from.apart()) {
+    auto& apart = duty.apart[row.patient_id()];
+    apart.person = row.person_id();
+    if (row.has_returned()) apart.returned = described_by(row.returned());
+  }
   for (const auto& row : from.gap_told()) duty.gap_told[from_micros(row.start_us())] = row.hours();
   for (const auto& row : from.gaps()) duty.gaps.push_back(get_span(row));
   for (const auto& row : from.timers()) duty.timers[row.timer()] = {from_micros(row.at_us()), row.version()};

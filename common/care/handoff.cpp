@@ -100,8 +100,13 @@ std::vector<std::string> not_described(const handoff_state& handoff, const owed_
 }
 
 bool all_synthesized(const handoff_state& handoff) {
-  return not_described(handoff, handoff.owed).empty() &&
-         std::all_of(handoff.patients.begin(), handoff.patients.end(), [](const auto& one) { return one.second.synthesized; });
+  return not_described(handoff, handoff.owed).empty() && std::all_of(handoff.patients.begin(), handoff.patients.end(), [](const auto& one) {
+           return one.second.synthesized || one.second.declined;
+         });
+}
+
+handoff_patient described_by(const v1::HandoffPatient& from) {
+  return {from.severity(), from.summary(), {from.contingencies().begin(), from.contingencies().end()}};
 }
 
 owed_item owed_of(const v1::OwedItem& from) {
@@ -129,7 +134,9 @@ void apply_handoff(handoff_state& handoff, const v1::Entry& entry, instant when)
     case v1::Entry::kPatientDescribed: {
       const auto& said = entry.patient_described().patient();
       auto& patient = handoff.patients[said.patient_id()];
-      patient = {said.severity(), said.summary(), {said.contingencies().begin(), said.contingencies().end()}, false};
+      const bool declined = patient.declined;
+      patient = described_by(said);
+      patient.declined = declined;
       say_again(handoff, said.patient_id());
       break;
     }
@@ -159,6 +166,16 @@ void apply_handoff(handoff_state& handoff, const v1::Entry& entry, instant when)
       finish_synthesis(handoff, when);
       break;
     }
+    case v1::Entry::kHandoffPatientDeclined:
+      if (const auto at = handoff.patients.find(entry.handoff_patient_declined().patient_id()); at != handoff.patients.end()) {
+        at->second.synthesized = false;
+        at->second.declined = true;
+      }
+      finish_synthesis(handoff, when);
+      break;
+    case v1::Entry::kHandoffDelayed:
+      handoff.delayed = to_instant(entry.handoff_delayed().shift_start());
+      break;
     case v1::Entry::kSynthesisCorrected:
       say_again(handoff, entry.synthesis_corrected().patient_id());
       break;

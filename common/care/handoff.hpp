@@ -51,6 +51,7 @@ struct handoff_patient {
   std::string summary;
   std::vector<std::string> contingencies;
   bool synthesized = false;
+  bool declined = false;  ///< By whoever takes over: the lead is to answer for them.
   bool operator==(const handoff_patient&) const = default;
 };
 
@@ -63,16 +64,18 @@ struct handoff_state {
   owed_list owed;  ///< As it was offered, or shown last.
   std::uint64_t owed_hash = 0;
   std::optional<instant> synthesized;  ///< When the last patient was.
+  std::optional<instant> delayed;      ///< When the shift began that was the last to begin while this was under way.
 
   bool operator==(const handoff_state&) const = default;
 };
 
 /// The patients of the list who are not described, in order.
 std::vector<std::string> not_described(const handoff_state& handoff, const owed_list& owed);
-/// Every patient of the list is described and synthesised.
+/// Every patient of the list is described, and synthesised or declined.
 bool all_synthesized(const handoff_state& handoff);
 
 // To and from the messages.
+handoff_patient described_by(const v1::HandoffPatient& from);
 owed_item owed_of(const v1::OwedItem& from);
 void put_owed(v1::OwedItem& to, const owed_item& from);
 

@@ -12,6 +12,8 @@ int order_of_severity(const handoff_state& handoff, std::string_view patient) {
   return at == handoff.patients.end() ? 0 : -static_cast<int>(at->second.severity);
 }
 
+constexpr std::string_view changed = "what is owed has changed: the delta must be shown first";
+
 /// The handoff that a command names, at the version that the client saw.
 outcome<const handoff_state*> named(const duty_case& one, const v1::HandoffRef& ref) {
   const auto& handoff = one.state.handoff;
@@ -40,7 +42,7 @@ outcome<void> to_only(const duty_case& one, const handoff_state& handoff) {
 /// HO5: nothing is synthesised or confirmed on what is no longer so.
 outcome<void> check_fresh(const duty_case& one, const handoff_state& handoff) {
   if (hash_of(owed_by_place(one.context.owed)) == handoff.owed_hash) return {};
-  return refuse(code::failed_precondition, one.field("handoff.seq"), "what is owed has changed: the delta must be shown first");
+  return refuse(code::failed_precondition, one.field("handoff.seq"), changed);
 }
 
 outcome<facts> prepare_handoff(const duty_case& one, const v1::PrepareHandoff& asked) {
@@ -76,15 +78,7 @@ outcome<facts> describe(const duty_case& one, const handoff_state& handoff, cons
       handoff.patients.contains(asked.patient_id()) || std::any_of(one.context.owed.begin(), one.context.owed.end(),
                                                                    [&](const auto& item) { return item.patient_id == asked.patient_id(); });
   if (!known) return refuse(code::not_found, one.field("patient.patientId"), "nothing is owed here for such a patient");
-  if (asked.severity() == v1::HandoffNote::SEVERITY_UNSPECIFIED)
-    return refuse(code::invalid_argument, one.field("patient.severity"), "must be set");
-  if (auto summary = check_text(asked.summary(), one.field("patient.summary"), max_summary_bytes); !summary) return summary.error();
-  if (asked.contingencies_size() < 1 || asked.contingencies_size() > max_contingencies) {
-    return refuse(code::invalid_argument, one.field("patient.contingencies"), "must be 1 to 16");
-  }
-  for (const auto& text : asked.contingencies()) {
-    if (auto good = check_text(text, one.field("patient.contingencies"), max_reason_bytes); !good) return good.error();
-  }
+  if (auto good = check_described(asked, one.field("patient")); !good) return good.error();
   facts result;
   auto& described = *add_fact(result, v1::STREAM_CLINICAL).mutable_patient_described();
   described.set_seq(handoff.seq);
@@ -155,17 +149,6 @@ outcome<facts> show_delta(const duty_case& one, const handoff_state& handoff) {
   return result;
 }
 
-/// Whether what was entered is what is due first, and when.
-bool matches(const owed_item* top, const v1::SynthesizePatient& asked) {
-  if (!top) return !asked.has_top_action() && !asked.has_top_deadline();
-  const bool same_place = asked.top_action().stream() == top->at.stream && asked.top_action().seq() == top->at.seq;
-  if (!same_place || asked.has_top_deadline() != top->deadline.has_value()) return false;
-  if (!top->deadline) return true;
-  const auto entered = to_instant(asked.top_deadline());
-  const auto minute = [](instant t) { return std::chrono::floor<std::chrono::minutes>(t); };
-  return entered && minute(*entered) == minute(*top->deadline);
-}
-
 outcome<facts> synthesize(const duty_case& one, const handoff_state& handoff, const v1::SynthesizePatient& asked) {
   if (auto may = to_only(one, handoff); !may) return may.error();
   if (auto stage = check_stage(one, handoff, {handoff_stage::accepted}); !stage) return stage.error();
@@ -176,6 +159,7 @@ outcome<facts> synthesize(const duty_case& one, const handoff_state& handoff, co
       !asked.top_action().duty_id().empty()) {
     return refuse(code::invalid_argument, one.field("topAction"), "must be of this patient");
   }
+  if (at->second.declined) return refuse(code::failed_precondition, one.field("patientId"), "was declined: the lead is to answer for them");
   const bool stable = at->second.severity == v1::HandoffNote::SEVERITY_STABLE;
   if (!stable || !asked.synthesis().empty()) {
     if (auto text = check_text(asked.synthesis(), one.field("synthesis"), max_summary_bytes); !text) return text.error();
@@ -191,7 +175,9 @@ outcome<facts> synthesize(const duty_case& one, const handoff_state& handoff, co
   said.set_synthesis(asked.synthesis());
   if (asked.has_top_action()) *said.mutable_top_action() = asked.top_action();
   if (asked.has_top_deadline()) *said.mutable_top_deadline() = asked.top_deadline();
-  said.set_mismatch(asks_top && !matches(top_action(handoff.owed, asked.patient_id()), asked));
+  const auto* action = asked.has_top_action() ? &asked.top_action() : nullptr;
+  const auto* deadline = asked.has_top_deadline() ? &asked.top_deadline() : nullptr;
+  said.set_mismatch(asks_top && !matches(top_action(handoff.owed, asked.patient_id()), action, deadline));
   return result;
 }
 
@@ -226,6 +212,7 @@ outcome<facts> confirm(const duty_case& one, const handoff_state& handoff) {
   auto& completed = *add_fact(result, v1::STREAM_CLINICAL).mutable_handoff_completed();
   completed.set_seq(handoff.seq);
   completed.set_unwitnessed_by_sender(!sender);
+  if (auto apart = set_declined_apart(result, one, handoff); !apart) return apart.error();
   change_holder(result, one.state, handoff.to, v1::HOLDER_REASON_HANDOFF);
   result.back().mutable_duty_holder_changed()->set_unwitnessed_by_sender(!sender);
   look_at_roster(result, one);
@@ -245,16 +232,53 @@ outcome<facts> end(const duty_case& one, const handoff_state& handoff, const v1:
   return result;
 }
 
+/// What the holder owes: without the patients for whom the lead answers.
+std::vector<owed_item> owed_by_holder(const duty_case& one) {
+  std::vector<owed_item> result;
+  for (const auto& item : one.context.owed) {
+    if (!one.state.apart.contains(item.patient_id)) result.push_back(item);
+  }
+  return result;
+}
+
 }  // namespace
 
-outcome<facts> decide_handoff(const duty_case& one, const v1::Command& command) {
+outcome<void> check_described(const v1::HandoffPatient& asked, const std::string& path) {
+  if (asked.severity() == v1::HandoffNote::SEVERITY_UNSPECIFIED) return refuse(code::invalid_argument, path + ".severity", "must be set");
+  if (auto summary = check_text(asked.summary(), path + ".summary", max_summary_bytes); !summary) return summary.error();
+  if (asked.contingencies_size() < 1 || asked.contingencies_size() > max_contingencies) {
+    return refuse(code::invalid_argument, path + ".contingencies", "must be 1 to 16");
+  }
+  for (const auto& text : asked.contingencies()) {
+    if (auto good = check_text(text, path + ".contingencies", max_reason_bytes); !good) return good.error();
+  }
+  return {};
+}
+
+bool matches(const owed_item* top, const v1::EntryRef* action, const google::protobuf::Timestamp* deadline) {
+  if (!top) return !action && !deadline;
+  const bool same_place = action && action->stream() == top->at.stream && action->seq() == top->at.seq;
+  if (!same_place || (deadline != nullptr) != top->deadline.has_value()) return false;
+  if (!top->deadline) return true;
+  const auto entered = to_instant(*deadline);
+  const auto minute = [](instant t) { return std::chrono::floor<std::chrono::minutes>(t); };
+  return entered && minute(*entered) == minute(*top->deadline);
+}
+
+outcome<facts> decide_handoff(const duty_case& all, const v1::Command& command) {
   // What is said of patients is not for administrators: for them there are no handoffs.
-  if (one.administers()) return not_yours("handoffs are the duty's people's");
-  if (!one.context.owed_complete && needs_owed(command.action_case())) {
+  if (all.administers()) return not_yours("handoffs are the duty's people's");
+  if (!all.context.owed_complete && needs_owed(command.action_case())) {
     return refuse(code::unavailable, "", "what the duty owes cannot be read now; nothing has happened; try again");
   }
-  if (one.context.owed.size() > max_owed_items)
+  if (all.context.owed.size() > max_owed_items)
     return refuse(code::resource_exhausted, "action", "the duty owes more than a handoff can list");
+  if (command.has_return_patient()) return return_patient(all, command.return_patient());
+  if (command.has_take_patient_back()) return take_patient_back(all, command.take_patient_back());
+  const auto owed = owed_by_holder(all);
+  auto context = all.context;
+  context.owed = owed;
+  const duty_case one{all.state, all.who, context, all.action};
   if (command.has_prepare_handoff()) return prepare_handoff(one, command.prepare_handoff());
   const auto* ref = [&]() -> const v1::HandoffRef* {
     switch (command.action_case()) {
@@ -266,6 +290,8 @@ outcome<facts> decide_handoff(const duty_case& one, const v1::Command& command) 
         return &command.open_handoff().handoff();
       case v1::Command::kTakeHandoff:
         return &command.take_handoff().handoff();
+      case v1::Command::kDeclineHandoffPatient:
+        return &command.decline_handoff_patient().handoff();
       case v1::Command::kShowHandoffDelta:
         return &command.show_handoff_delta().handoff();
       case v1::Command::kSynthesizePatient:
@@ -292,6 +318,8 @@ outcome<facts> decide_handoff(const duty_case& one, const v1::Command& command) 
       return open(one, **handoff);
     case v1::Command::kTakeHandoff:
       return take(one, **handoff);
+    case v1::Command::kDeclineHandoffPatient:
+      return decline_patient(one, **handoff, command.decline_handoff_patient());
     case v1::Command::kShowHandoffDelta:
       return show_delta(one, **handoff);
     case v1::Command::kSynthesizePatient:

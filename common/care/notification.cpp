@@ -219,6 +219,20 @@ v1::Priority of_gap(std::uint32_t hours_left) {
   return hours_left <= 24 ? v1::PRIORITY_URGENT : v1::PRIORITY_ROUTINE;
 }
 
+/// What somebody is called for about a duty; nothing: nothing that is known.
+std::optional<called_for> called_about(v1::DutyCall call) {
+  switch (call) {
+    case v1::DUTY_CALL_HAND_OVER:
+      return called_for::hand_over;
+    case v1::DUTY_CALL_FIND_COVER:
+      return called_for::find_cover;
+    case v1::DUTY_CALL_TAKE_OVER:
+      return called_for::take_over;
+    default:
+      return std::nullopt;
+  }
+}
+
 /// A handoff that is late rings until somebody goes on with it, a gap until the roster is another one (3.2, B5).
 void after_duty_entry(call_changes& changes, const v1::Entry& entry) {
   const place here{entry.stream(), entry.seq()};
@@ -235,6 +249,18 @@ void after_duty_entry(call_changes& changes, const v1::Entry& entry) {
       to.call_person(duty_itself, called_for::find_cover, entry.coverage_gap_near().person_id());
       return;
     }
+    case v1::Entry::kDutyCallUndelivered: {
+      const auto& failed = entry.duty_call_undelivered();
+      const auto what = called_about(failed.call());
+      if (what) collector(changes, here, failed.priority(), author).call_person(duty_itself, *what, failed.next_person_id());
+      return;
+    }
+    case v1::Entry::kHandoffPatientDeclined: {
+      // A part of the duty is to be theirs, and they have not been asked.
+      collector to(changes, here, v1::PRIORITY_ASAP, author);
+      to.call_person(duty_itself, called_for::take_over, entry.handoff_patient_declined().person_id());
+      return;
+    }
     case v1::Entry::kCoverageForecast:
       collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::find_cover});
       return;
@@ -243,9 +269,11 @@ void after_duty_entry(call_changes& changes, const v1::Entry& entry) {
     case v1::Entry::kHandoffTaken:
     case v1::Entry::kPatientSynthesized:
     case v1::Entry::kSynthesisCorrected:
+      collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::hand_over});
+      return;
     case v1::Entry::kHandoffEnded:
     case v1::Entry::kDutyHolderChanged:
-      collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::hand_over});
+      collector(changes, here, v1::PRIORITY_ROUTINE, author).off(duty_itself, {called_for::hand_over, called_for::take_over});
       return;
     default:
       return;

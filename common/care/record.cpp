@@ -59,8 +59,9 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
 
 outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (state.is_duty()) {
-    return decide_duty(state.duty, command, who,
-                       {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete});
+    return decide_duty(
+        state.duty, command, who,
+        {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete, with.tasks.safety_person});
   }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   std::array<std::uint64_t, stream_count> heads{};
@@ -82,14 +83,15 @@ void add_uncovered(std::vector<std::pair<std::string, std::string>>& to,
   }
 }
 
-std::vector<std::pair<std::string, std::string>> uncovered(const v1::Entry& fact, const context& with) {
+std::vector<std::pair<std::string, std::string>> uncovered(const v1::Entry& fact, const record_state& state, const context& with) {
   std::vector<std::pair<std::string, std::string>> result;
   if (fact.has_message_posted()) add_uncovered(result, fact.message_posted().mentions());
   if (fact.has_message_corrected()) add_uncovered(result, fact.message_corrected().mentions());
   const auto& asked =
       fact.has_task_requested() ? fact.task_requested().order().target().duty_id() : fact.task_instantiated().order().target().duty_id();
   if (asked.empty() || with.tasks.duties == nullptr) return result;
-  if (const auto duty = with.tasks.duties->find(asked, with.now); duty && duty->holder.empty()) result.emplace_back(asked, duty->fallback);
+  const auto duty = with.tasks.duties->find(asked, state.patient_id, with.now);
+  if (duty && duty->holder.empty()) result.emplace_back(asked, duty->fallback);
   return result;
 }
 
@@ -99,7 +101,7 @@ void note_uncovered(facts& so_far, const record_state& state, const context& wit
   std::array<std::uint64_t, stream_count> added{};
   for (const auto& fact : so_far) {
     const auto seq = state.stream(fact.stream()).head + ++added[static_cast<std::size_t>(fact.stream())];
-    for (const auto& [duty, person] : uncovered(fact, with)) {
+    for (const auto& [duty, person] : uncovered(fact, state, with)) {
       auto& note = *add_fact(notes, v1::STREAM_AUDIT).mutable_duty_uncovered();
       note.set_duty_id(duty);
       note.set_person_id(person);

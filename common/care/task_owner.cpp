@@ -7,7 +7,7 @@ namespace {
 
 std::optional<duty_view> duty_now(std::string_view duty, const task_world& world) {
   if (duty.empty() || !world.setting.duties) return std::nullopt;
-  return world.setting.duties->find(duty, world.t);
+  return world.setting.duties->find(duty, world.team.patient_id, world.t);
 }
 
 bool takes(const duty_view& duty, v1::Role role) {

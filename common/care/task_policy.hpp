@@ -78,6 +78,7 @@ struct duty_appointment {
   v1::Role role = v1::ROLE_UNSPECIFIED;  ///< In which they hold it.
   std::string away;                      ///< Who is on leave from it, and reads on until they are back (B6); empty: nobody.
   v1::Role away_role = v1::ROLE_UNSPECIFIED;
+  bool operator==(const duty_appointment&) const = default;
 };
 
 /// Looks duties up. A clinic without duties has none: then people and roles are asked.
@@ -87,14 +88,16 @@ class duty_directory {
   duty_directory(const duty_directory&) = delete;
   duty_directory& operator=(const duty_directory&) = delete;
   virtual ~duty_directory() = default;
-  /// Nothing: there is no such duty.
-  virtual std::optional<duty_view> find(std::string_view duty_id, instant t) const = 0;
-  /// The duties that this person holds, or answers for as their fallback, at that instant.
+  /// The duty as it is for one patient, whom its lead may answer for alone (HO4); empty: for no patient in particular. Nothing: there is no
+  /// such duty.
+  virtual std::optional<duty_view> find(std::string_view duty_id, std::string_view patient_id, instant t) const = 0;
+  /// The duties that this person holds, or answers for as their fallback or for some patient, at that instant.
   virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
   /// Nothing: the person is not on leave, as far as any duty knows.
   virtual std::optional<absence> absence_of(std::string_view, instant) const { return std::nullopt; }
-  /// Who holds it by the last entry about it: what time alone makes of it gives nobody access. Nothing: there is no such duty.
-  virtual std::optional<duty_appointment> appointment(std::string_view) const { return std::nullopt; }
+  /// Who holds it, as far as one patient is concerned, by the last entry about it: what time alone makes of it gives nobody access. Nothing:
+  /// there is no such duty.
+  virtual std::optional<duty_appointment> appointment(std::string_view, std::string_view) const { return std::nullopt; }
 };
 
 /// What the organisation gives to the tasks of all records.

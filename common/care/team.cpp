@@ -130,7 +130,7 @@ outcome<new_member> find_person(const team_state& state, const actor& who, const
 outcome<new_member> find_duty(const v1::AddMember& asked, const team_context& context) {
   if (!asked.person_id().empty()) return refuse(code::invalid_argument, "addMember.dutyId", "name a person or a duty, not both");
   if (!fits(v1::PERSON_KIND_STAFF, asked.role())) return refuse(code::invalid_argument, "addMember.role", "is not held by a duty");
-  const auto duty = context.duties ? context.duties->appointment(asked.duty_id()) : std::nullopt;
+  const auto duty = context.duties ? context.duties->appointment(asked.duty_id(), state.patient_id) : std::nullopt;
   if (!duty) return refuse(code::failed_precondition, "addMember.dutyId", "no such duty");
   if (!duty->roles.empty() && std::find(duty->roles.begin(), duty->roles.end(), asked.role()) == duty->roles.end()) {
     return refuse(code::invalid_argument, "addMember.role", "is not among the roles in which this duty is held");
@@ -344,7 +344,7 @@ bool appoint(team_state& team, const duty_directory& duties) {
   bool changed = false;
   for (auto& m : team.members) {
     if (m.duty_id.empty()) continue;
-    auto duty = duties.appointment(m.duty_id);
+    auto duty = duties.appointment(m.duty_id, team.patient_id);
     auto person = duty && duty->role == m.role ? std::move(duty->person) : std::string();
     auto away = duty && duty->away_role == m.role ? std::move(duty->away) : std::string();
     changed |= person != m.person_id || away != m.away_id;

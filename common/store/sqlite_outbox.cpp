@@ -92,7 +92,7 @@ delivery_rows::delivery_rows(sqlite_connection& connection)
       claim_(connection, "UPDATE deliveries SET worker = ?2, next = ?3, attempts = attempts + 1 WHERE row = ?1"),
       select_row_(connection, of_delivery("WHERE d.row = ?1").c_str()),
       select_claimed_(connection, "SELECT row, state FROM deliveries WHERE id = ?1 AND worker = ?2 AND attempts = ?3"),
-      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3 WHERE row = ?1"),
+      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3, attempts = attempts - ?4 WHERE row = ?1"),
       insert_next_(connection,
                    "INSERT INTO deliveries(id, record, obligation, channel, recipient, priority, payload, state, next, attempts, worker) "
                    "SELECT ?2, record, obligation, ?3, recipient, priority, ?4, 1, ?5, 0, 0 FROM deliveries WHERE id = ?1 "
@@ -155,7 +155,7 @@ bool delivery_rows::record_outcome(const delivery_outcome& outcome, std::int64_t
     if (!row.next() || !may_become(static_cast<delivery_state>(row.integer(1)), outcome.state)) return false;
     at = row.integer(0);
   }
-  settle_.run(at, static_cast<std::int64_t>(outcome.state), micros(outcome.next));
+  settle_.run(at, static_cast<std::int64_t>(outcome.state), micros(outcome.next), outcome.attempted ? 0 : 1);
   return true;
 }
 

@@ -209,7 +209,7 @@ struct stored_delivery {
   record_key record;
   new_delivery what;  ///< `not_before`: the next attempt, or until when it is claimed.
   delivery_state state = delivery_state::waiting;
-  std::uint32_t attempts = 0;  ///< Claims so far.
+  std::uint32_t attempts = 0;  ///< Claims so far, without those in which nothing was tried.
   std::string worker;          ///< Who claimed it last; empty: nobody.
 };
 
@@ -239,6 +239,7 @@ struct delivery_outcome {
   delivery_state state = delivery_state::waiting;  ///< Waiting: again at `next`. A provider may still fail what it had taken.
   instant next{};
   std::optional<following_delivery> then = {};  ///< Is added when the outcome counts, so that a quiet obligation has no successor.
+  bool attempted = true;                        ///< False: nothing was tried, and the claim is none of the delivery's attempts.
 };
 
 /// A walk over all deliveries that takes off those that are done.

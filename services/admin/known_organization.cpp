@@ -21,8 +21,8 @@ void known_organization::take(const v1::Entry& entry) {
   auto& duty = known->second;
   care::apply(duty, entry);
   (void)duty.timers.take_changes();
-  // What is said of patients in a handoff moves nobody.
-  if (entry.stream() == v1::STREAM_DUTY) index_.put(duty.duty);
+  // What is said of patients in a handoff moves nobody, but for who answers for one of them alone.
+  if (entry.stream() == v1::STREAM_DUTY || entry.has_patient_set_apart() || entry.has_patient_taken_back()) index_.put(duty.duty);
 }
 
 }  // namespace careteam::admin

@@ -227,6 +227,10 @@ std::string obligation_words::about_duty(const v1::Entry& entry) const {
     case v1::Entry::kTurnsSwapped:
     case v1::Entry::kRosterItemRemoved:
       return author_of(entry) + " changed the roster of " + duty;
+    case v1::Entry::kPatientSetApart:
+      return "a patient was declined when " + duty + " was handed over: " + entry.patient_set_apart().person_id() + " answers for them";
+    case v1::Entry::kPatientTakenBack:
+      return author_of(entry) + " took a patient back who was declined when " + duty + " was handed over";
     case v1::Entry::kLeaveEntered:
       return author_of(entry) + " entered a leave of " + entry.leave_entered().person_id() + " on the roster of " + duty;
     case v1::Entry::kLeaveEnded:

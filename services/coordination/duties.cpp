@@ -51,21 +51,19 @@ duty_change duties::take(const std::shared_ptr<record_host>& host, care::instant
   const auto& changed = host->state().duty;
   if (!changed.defined()) return result;
   hosts_.insert_or_assign(host->key(), host);
-  const auto before = index_.appointment(changed.id);
-  index_.put(changed);
-  const auto after = index_.appointment(changed.id);
-  result.reading = !before || before->person != after->person || before->role != after->role || before->away != after->away ||
-                   before->away_role != after->away_role;
+  result.reading = index_.put(changed);
   // A duty may answer for others, so that all of them are asked.
   for (const auto& [key, other] : hosts_) {
     const auto& id = other->state().duty.id;
     std::set<std::string> answers;
-    if (const auto seen = index_.find(id, now)) answers = {seen->holder, seen->fallback};
+    if (const auto seen = index_.find(id, {}, now)) answers = {seen->holder, seen->fallback};
+    auto apart = index_.apart(id);
+    for (const auto& [patient, person] : apart) answers.insert(person);
     auto& told = answering_[id];
-    if (told == answers) continue;
-    affected.insert(told.begin(), told.end());
+    if (told.people == answers && told.apart == apart) continue;
+    affected.insert(told.people.begin(), told.people.end());
     affected.insert(answers.begin(), answers.end());
-    told = std::move(answers);
+    told = {std::move(answers), std::move(apart)};
   }
   affected.erase(std::string());
   return result;

@@ -43,7 +43,11 @@ class duties {
   /// Kept at work: who answers for a duty must never wait for the disk.
   std::map<store::record_key, std::shared_ptr<record_host>> hosts_;
   care::duty_index index_;
-  std::map<std::string, std::set<std::string>, std::less<>> answering_;  ///< By duty, as it was told last.
+  struct answering {
+    std::set<std::string> people;
+    std::map<std::string, std::string> apart;  ///< By patient, who answers for them alone.
+  };
+  std::map<std::string, answering, std::less<>> answering_;  ///< By duty, as it was told last.
 };
 
 }  // namespace careteam::coordination

@@ -53,20 +53,18 @@ void record_hosts::appoint_anew(const std::string& duty_id) {
   });
 }
 
-// Nobody looks at the other records, but whoever holds the duty now may be there.
+// Nobody looks at the other records, but whoever has the duty now may be there.
 boost::asio::awaitable<void> record_hosts::offer(std::string duty_id) {
-  const auto there = [&] {
-    const auto appointed = environment_.all_duties->directory().appointment(duty_id);
-    return appointed && environment_.listener && environment_.listener->listens(appointed->person);
-  };
-  if (!there()) co_return;
   const auto records = co_await environment_.store.records_of(care::member_key({}, duty_id));
   if (!records) {
     runtime::log_error("records_of_duty_not_read", {{"duty", duty_id}, {"error", records.error()}});
     co_return;
   }
   for (const auto& key : *records) {
-    if (!find(key) && there()) tell_audience(find_or_make(key));
+    const auto patient = care::patient_of_key(key);
+    if (!patient || find(key)) continue;
+    const auto now = environment_.all_duties->directory().appointment(duty_id, *patient);
+    if (now && environment_.listener && environment_.listener->listens(now->person)) tell_audience(find_or_make(key));
   }
 }
 

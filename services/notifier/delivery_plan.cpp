@@ -94,6 +94,12 @@ delivery_step after_nobody(const store::stored_delivery& delivery, store::instan
   return {outcome_of(delivery, store::delivery_state::failed, now), is_pressing(static_cast<v1::Priority>(delivery.what.priority))};
 }
 
+store::delivery_outcome waits_until(const store::stored_delivery& delivery, store::instant until) {
+  auto outcome = outcome_of(delivery, store::delivery_state::waiting, until);
+  outcome.attempted = false;
+  return outcome;
+}
+
 std::optional<store::instant> quiet_until(const care::quiet_hours& hours, const std::string& zone, v1::Priority priority, bool staff,
                                           store::instant now) {
   if (care::rings_in_quiet_hours(priority, staff)) return std::nullopt;

@@ -52,6 +52,9 @@ delivery_step after_attempt(const store::stored_delivery& delivery, const intern
 /// A person without any channel: nothing follows but the human.
 delivery_step after_nobody(const store::stored_delivery& delivery, store::instant now);
 
+/// Nothing was tried: the delivery waits until an instant.
+store::delivery_outcome waits_until(const store::stored_delivery& delivery, store::instant until);
+
 /// Until when a call has to wait for the end of somebody's quiet hours; nothing: it may go out now. `zone`: an IANA name that is known to
 /// this machine; whatever is not counts as UTC.
 std::optional<store::instant> quiet_until(const care::quiet_hours& hours, const std::string& zone, v1::Priority priority, bool staff,

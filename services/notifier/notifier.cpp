@@ -39,17 +39,44 @@ std::optional<internal::DeliveryPayload> payload_of(const store::stored_delivery
   return payload;
 }
 
+/// What somebody is called for about a duty, in the words of its record.
+v1::DutyCall duty_call_of(care::called_for what) {
+  switch (what) {
+    case care::called_for::hand_over:
+      return v1::DUTY_CALL_HAND_OVER;
+    case care::called_for::find_cover:
+      return v1::DUTY_CALL_FIND_COVER;
+    case care::called_for::take_over:
+      return v1::DUTY_CALL_TAKE_OVER;
+    case care::called_for::accept:
+    case care::called_for::act:
+    case care::called_for::stop:
+    case care::called_for::acknowledge:
+      break;
+  }
+  return v1::DUTY_CALL_UNSPECIFIED;
+}
+
 /// What tells the record that a call was not delivered; nothing: the row names no such thing.
 std::optional<coordination::submission> report_of(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload) {
   const auto patient = care::patient_of_key(delivery.record);
+  const auto duty = care::duty_of_key(delivery.record);
   const auto about = care::parse_obligation(delivery.what.obligation);
-  if (!patient || !about) return std::nullopt;
+  if ((!patient && !duty) || !about) return std::nullopt;
   coordination::submission what;
-  what.command.set_patient_id(*patient);
-  auto& report = *what.command.mutable_report_undelivered();
-  report.set_stream(about->about.stream);
-  report.set_seq(about->about.seq);
-  report.set_person_id(delivery.what.recipient);
+  if (duty) {
+    what.command.set_duty_id(*duty);
+    auto& report = *what.command.mutable_report_duty_call();
+    report.set_person_id(delivery.what.recipient);
+    report.set_call(duty_call_of(about->what));
+    report.set_priority(static_cast<v1::Priority>(delivery.what.priority));
+  } else {
+    what.command.set_patient_id(*patient);
+    auto& report = *what.command.mutable_report_undelivered();
+    report.set_stream(about->about.stream);
+    report.set_seq(about->about.seq);
+    report.set_person_id(delivery.what.recipient);
+  }
   what.who.system = true;
   // Once for all attempts, channels and times of a call.
   what.id = coordination::digest_of(payload.effect());
@@ -315,8 +342,11 @@ asio::awaitable<std::optional<bool>> notifier::still_reads(store::stored_deliver
   auto look = [this, reads, event, of = host.get(), person = delivery.what.recipient, stream = about->about.stream,
                t = now()](error_code failed) {
     if (!failed) {
-      const auto streams = care::readable_streams(of->state(), hosts_.environment().directory.accounts(), person, t);
-      *reads = std::ranges::find(streams, stream) != streams.end();
+      const auto& accounts = hosts_.environment().directory.accounts();
+      const auto streams = care::readable_streams(of->state(), accounts, person, t);
+      // The last one who is called about a duty need not be of it.
+      const bool last = of->state().is_duty() && person == hosts_.environment().tasks->safety_person && accounts.active(person);
+      *reads = last || std::ranges::find(streams, stream) != streams.end();
     }
     happen(*event);
   };
@@ -332,7 +362,7 @@ void notifier::begin(in_hand one) {
   const bool staff = one.payload.staff();
   if (const auto until = quiet_end(person, priority, staff)) {
     metrics_.postponed.increment();
-    return record({id, one.delivery.worker, one.delivery.attempts, store::delivery_state::waiting, *until, std::nullopt});
+    return record(waits_until(one.delivery, *until));
   }
   const auto steps = ladder_of(person, options_.of_organization, staff);
   const auto step = one.payload.step();

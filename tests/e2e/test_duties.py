@@ -157,6 +157,49 @@ async def test_a_shift_is_handed_over_and_everything_with_it(clinic):
     assert clinic.verify().returncode == 0 and clinic.rebuild().returncode == 0
 
 
+async def test_a_patient_who_is_declined_is_the_lead_s_until_the_holder_takes_them(clinic):
+    await define(clinic)
+    rao, nina, tom, grace = [await Client.connect(clinic, person) for person in ("rao", "nina", "tom", "grace")]
+    first = await ask(rao, "pat", "Call the lab", priority="PRIORITY_ASAP")
+    other = await ask(rao, "mei", "Weigh her")
+    his, hers = await Watched.open(tom), await Watched.open(grace)
+    handoff = await prepared(nina)
+    await described(nina, handoff, "pat", "WATCHER")
+    await described(nina, handoff, "mei")
+    await good(nina, "offerHandoff", handoff)
+    await good(tom, "openHandoff", handoff)
+    await good(tom, "declineHandoffPatient", handoff, patientId="pat", reason="She is my sister")
+    await good(tom, "takeHandoff", handoff)
+    await good(tom, "synthesizePatient", handoff, patientId="mei")
+    assert holder(nina) == "nina" and not his.keys and not hers.keys
+    await good(nina, "confirmHandoff", handoff)
+    await tom.until(lambda: his.keys == [("mei", other)])
+    await grace.until(lambda: hers.keys == [("pat", first)])
+    task = {"task": {"stream": "STREAM_CLINICAL", "seq": str(first)}}
+    assert not (await tom.command("pat", {"claimTask": task})).ok, "one answers for it, and that is the lead"
+    assert (await grace.command("pat", {"claimTask": task})).ok
+    clinic.kill9()
+    clinic.start()
+    rao, tom, grace = [await Client.connect(clinic, person) for person in ("rao", "tom", "grace")]
+    his, hers = await Watched.open(tom), await Watched.open(grace)
+    assert his.keys == [("mei", other)] and hers.keys == [("pat", first)]
+    taking = {"patientId": "pat", "synthesis": "The lab was called; the count is due.", "topDeadline": hers.items[("pat", first)]["breach"],
+              "topAction": {"patientId": "pat", "stream": "STREAM_CLINICAL", "seq": str(first)}}
+    assert (await tom.command(DUTY, {"takePatientBack": taking})).code == NOT_FOUND, "she was not offered"
+    back = {"patientId": "pat", "severity": "SEVERITY_WATCHER", "summary": "Waits for her count",
+            "contingencies": ["below 0.5: call the doctor"]}
+    assert (await tom.command(DUTY, {"returnPatient": {"patient": back}})).code == PERMISSION_DENIED
+    assert (await grace.command(DUTY, {"returnPatient": {"patient": back}})).ok
+    assert hers.keys == [("pat", first)], "offered is not taken"
+    assert (await tom.command(DUTY, {"takePatientBack": taking})).ok
+    await tom.until(lambda: sorted(his.keys) == [("mei", other), ("pat", first)])
+    await grace.until(lambda: not hers.keys)
+    moved = clinic.tool("explain", "--config", clinic.config, "pat", f"clinical/{first}").stdout
+    assert "a patient was declined when the duty onc-rn was handed over: grace answers for them" in moved, moved
+    clinic.kill9()
+    assert clinic.verify().returncode == 0 and clinic.rebuild().returncode == 0
+
+
 async def test_killed_before_the_confirmation_nina_stays_accountable(clinic):
     await define(clinic)
     rao, nina, tom = [await Client.connect(clinic, person) for person in ("rao", "nina", "tom")]

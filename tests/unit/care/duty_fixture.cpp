@@ -170,6 +170,32 @@ v1::Command take_handoff(std::uint64_t seq) {
   return command;
 }
 
+v1::Command decline_patient(std::uint64_t seq, std::string_view patient) {
+  v1::Command command;
+  auto& asked = *command.mutable_decline_handoff_patient();
+  *asked.mutable_handoff() = handoff_ref(seq);
+  asked.set_patient_id(std::string(patient));
+  asked.set_reason("Is my sister");
+  return command;
+}
+
+v1::Command return_patient(std::string_view patient, v1::HandoffNote::Severity severity) {
+  v1::Command command;
+  *command.mutable_return_patient()->mutable_patient() = describe(0, patient, severity).describe_patient().patient();
+  return command;
+}
+
+v1::Command take_back(std::string_view patient, const owed_item* top) {
+  const auto said = synthesize(0, patient, top).synthesize_patient();
+  v1::Command command;
+  auto& asked = *command.mutable_take_patient_back();
+  asked.set_patient_id(said.patient_id());
+  asked.set_synthesis(said.synthesis());
+  if (said.has_top_action()) *asked.mutable_top_action() = said.top_action();
+  if (said.has_top_deadline()) *asked.mutable_top_deadline() = said.top_deadline();
+  return command;
+}
+
 v1::Command show_delta(std::uint64_t seq) {
   v1::Command command;
   *command.mutable_show_handoff_delta()->mutable_handoff() = handoff_ref(seq);
@@ -261,10 +287,16 @@ void duty_ward::until(instant t) {
   now = t;
 }
 
-duty_answer duty_ward::answers(instant t) const {
+duty_answer duty_ward::answers(instant t, std::string_view patient) const {
   duty_standings all = others;
   all["onc-rn"] = standing_of(duty());
-  return resolve_with_fallback(all, "onc-rn", t, working_people(people.state().organization), "ines");
+  return resolve_with_fallback(all, "onc-rn", t, working_people(people.state().organization), "ines", patient);
+}
+
+std::vector<owed_item> duty_ward::owed_by_holder() const {
+  auto items = owed;
+  std::erase_if(items, [&](const auto& item) { return duty().apart.contains(item.patient_id); });
+  return items;
 }
 
 std::string duty_ward::rostered(instant t) const {

@@ -35,6 +35,10 @@ v1::Command describe(std::uint64_t seq, std::string_view patient, v1::HandoffNot
 v1::Command offer(std::uint64_t seq);
 v1::Command open_handoff(std::uint64_t seq);
 v1::Command take_handoff(std::uint64_t seq);
+v1::Command decline_patient(std::uint64_t seq, std::string_view patient);
+v1::Command return_patient(std::string_view patient, v1::HandoffNote::Severity severity);
+/// With words, and the top action where one is given.
+v1::Command take_back(std::string_view patient, const owed_item* top = nullptr);
 v1::Command show_delta(std::uint64_t seq);
 /// With words, and the top action where one is given.
 v1::Command synthesize(std::uint64_t seq, std::string_view patient, const owed_item* top = nullptr);
@@ -61,7 +65,9 @@ class duty_ward : public ::testing::Test {
   const std::string& holder() const { return duty().holder; }
   std::uint64_t handoff() const { return duty().handoff ? duty().handoff->seq : 0; }
   /// Who answers for it; Ines is the organisation's safety person.
-  duty_answer answers(instant t) const;
+  duty_answer answers(instant t, std::string_view patient = {}) const;
+  /// What the holder owes: without the patients for whom the lead answers.
+  std::vector<owed_item> owed_by_holder() const;
   /// Whom the roster names.
   std::string rostered(instant t) const;
   std::vector<v1::Stream> readable(const std::string& id) const;

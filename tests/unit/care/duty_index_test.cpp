@@ -20,7 +20,7 @@ class duty_indices : public duty_ward {
   }
   /// "nina/grace": who holds it / whom silence reaches.
   static std::string seen(const duty_index& in, instant t) {
-    const auto view = in.find("onc-rn", t);
+    const auto view = in.find("onc-rn", {}, t);
     return view ? view->holder + "/" + view->fallback : "none";
   }
 };
@@ -32,7 +32,7 @@ TEST_F(duty_indices, whoever_holds_it_has_it_whatever_the_clock_says) {
   EXPECT_THAT(index()->answered_by("grace", now), ElementsAre("onc-rn"));
   EXPECT_THAT(index()->answered_by("tom", now), IsEmpty());
   EXPECT_THAT(index()->answered_by("", now), IsEmpty());
-  EXPECT_THAT(index()->find("onc-rn", now)->roles, ElementsAre(v1::ROLE_ONCOLOGY_NURSE));
+  EXPECT_THAT(index()->find("onc-rn", {}, now)->roles, ElementsAre(v1::ROLE_ONCOLOGY_NURSE));
 }
 
 TEST_F(duty_indices, where_nobody_holds_it_the_roster_names_somebody_and_else_the_fallback_answers) {
@@ -53,11 +53,12 @@ TEST_F(duty_indices, where_nobody_holds_it_the_roster_names_somebody_and_else_th
 
 TEST_F(duty_indices, no_lookup_fails) {
   duty_index empty(people.state().organization, "omar");
-  EXPECT_EQ(empty.answer("nowhere", now).person, "omar");
-  EXPECT_FALSE(empty.find("nowhere", now)) << "but it is said that there is no such duty";
-  EXPECT_EQ(duty_index(people.state().organization).answer("nowhere", now).person, "alex") << "an administrator, where nobody was named";
+  EXPECT_EQ(empty.answer("nowhere", {}, now).person, "omar");
+  EXPECT_FALSE(empty.find("nowhere", {}, now)) << "but it is said that there is no such duty";
+  EXPECT_EQ(duty_index(people.state().organization).answer("nowhere", {}, now).person, "alex")
+      << "an administrator, where nobody was named";
   const organization_state nobody;
-  EXPECT_EQ(duty_index(nobody).answer("nowhere", now).person, "");
+  EXPECT_EQ(duty_index(nobody).answer("nowhere", {}, now).person, "");
   auto undefined = *new_record("duty/new");
   empty.put(undefined.duty);
   EXPECT_EQ(empty.size(), 0U);

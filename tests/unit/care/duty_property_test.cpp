@@ -32,7 +32,7 @@ class duty_property : public duty_ward {
     const auto seq = roll.below(20) == 0 ? handoff() + 1 : handoff();
     const auto start = soon();
     const auto end = start + std::chrono::minutes(30 * roll.below(40));
-    switch (roll.below(20)) {
+    switch (roll.below(23)) {
       case 0:
         return shift(version(), id(), staff(), start, end);
       case 1:
@@ -75,6 +75,14 @@ class duty_property : public duty_ward {
         return roll.below(3) == 0 ? correct_synthesis(seq, patient()) : confirm(seq);
       case 18:
         return roll.below(4) == 0 ? end_handoff(seq) : confirm(seq);
+      case 19:
+        return decline_patient(seq, patient());
+      case 20:
+        return return_patient(patient(), static_cast<v1::HandoffNote::Severity>(roll.below(4)));
+      case 21: {
+        const auto whose = patient();
+        return take_back(whose, roll.below(3) == 0 ? nullptr : top_action(owed_by_place(owed), whose));
+      }
       default: {
         auto what = nurses_duty();
         what.set_name("Name " + std::to_string(roll.below(3)));
@@ -97,9 +105,15 @@ class duty_property : public duty_ward {
 
   /// What the handoff waits for, by whom it is waited for; else a handoff is begun.
   std::pair<actor, v1::Command> next_step(dice& roll) {
+    for (const auto& [id, apart] : duty().apart) {
+      if (roll.below(3) != 0 || holder().empty()) continue;
+      const auto all = owed_by_place(owed);
+      if (apart.returned) return {person(holder()), take_back(id, top_action(all, id))};
+      return {person(apart.person), return_patient(id, v1::HandoffNote::SEVERITY_WATCHER)};
+    }
     if (!duty().handoff) return {person(holder()), prepare_handoff(roll.of({"nina", "tom", "noah"}))};
     const auto& now_at = *duty().handoff;
-    const auto list = owed_by_place(owed);
+    const auto list = owed_by_place(owed_by_holder());
     const auto severity = static_cast<v1::HandoffNote::Severity>(1 + roll.below(3));
     const auto fresh = hash_of(list) == now_at.owed_hash;
     if (now_at.stage != handoff_stage::draft && now_at.stage != handoff_stage::requested && !fresh) {
@@ -118,7 +132,9 @@ class duty_property : public duty_ward {
         if (const auto missing = not_described(now_at, list); !missing.empty())
           return {person(now_at.from), describe(now_at.seq, missing[0], severity)};
         for (const auto& [id, patient] : now_at.patients) {
-          if (!patient.synthesized) return {person(now_at.to), synthesize(now_at.seq, id, top_action(now_at.owed, id))};
+          if (patient.synthesized || patient.declined) continue;
+          if (roll.below(4) == 0 && now_at.to != duty().what.lead) return {person(now_at.to), decline_patient(now_at.seq, id)};
+          return {person(now_at.to), synthesize(now_at.seq, id, top_action(now_at.owed, id))};
         }
         break;
       case handoff_stage::in_progress:
@@ -139,6 +155,17 @@ class duty_property : public duty_ward {
     if (!holder().empty()) {
       ASSERT_TRUE(duty().what.member(holder()));
       ASSERT_EQ(answer.person, holder());
+    }
+    for (const auto* patient : {"rosa", "mei", "ito"}) {
+      const auto apart = duty().apart.find(patient);
+      const auto theirs = answers(now, patient).person;
+      if (apart == duty().apart.end()) {
+        ASSERT_EQ(theirs, answer.person);
+        continue;
+      }
+      ASSERT_NE(apart->second.person, holder()) << "nobody has a part of what is all theirs";
+      const bool away = on_leave(duty().roster, apart->second.person, now);
+      ASSERT_EQ(theirs, away ? answer.person : apart->second.person) << "one of the two, and never neither";
     }
     std::string told = holder_before;
     for (std::size_t i = log_before; i < record.log().size(); ++i) {
@@ -166,7 +193,7 @@ TEST_F(duty_property, whatever_is_asked_somebody_answers_and_the_log_tells_all) 
   const auto steps = from_environment("CARETEAM_STEPS", 3'000);
   SCOPED_TRACE("CARETEAM_SEED=" + std::to_string(seed));
   dice roll(seed);
-  std::size_t carried_out = 0, handed_over = 0;
+  std::size_t carried_out = 0, handed_over = 0, apart = 0, taken_back = 0;
   for (unsigned long step = 0; step < steps; ++step) {
     const auto holder_before = holder();
     const auto log_before = record.log().size();
@@ -182,11 +209,16 @@ TEST_F(duty_property, whatever_is_asked_somebody_answers_and_the_log_tells_all) 
     }
     ASSERT_NO_FATAL_FAILURE(check(holder_before, log_before)) << "step " << step;
   }
-  for (const auto& entry : record.log()) handed_over += entry.has_handoff_completed() ? 1 : 0;
+  for (const auto& entry : record.log()) {
+    handed_over += entry.has_handoff_completed() ? 1 : 0;
+    apart += entry.has_patient_set_apart() ? 1 : 0;
+    taken_back += entry.has_patient_taken_back() ? 1 : 0;
+  }
   check_replay();
   EXPECT_GT(carried_out, steps / 10);
   EXPECT_GT(handed_over, steps / 1'000);
-  std::cout << "CARETEAM_SEED=" << seed << ": " << carried_out << " of " << steps << " carried out, " << handed_over << " handed over\n";
+  std::cout << "CARETEAM_SEED=" << seed << ": " << carried_out << " of " << steps << " carried out, " << handed_over << " handed over, "
+            << apart << " patients set apart, " << taken_back << " taken back\n";
 }
 
 }  // namespace

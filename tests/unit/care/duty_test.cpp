@@ -201,6 +201,35 @@ TEST_F(duties, gaps_are_forecast_and_the_lead_is_warned_three_times) {
   check_replay();
 }
 
+TEST_F(duties, a_call_that_reaches_nobody_goes_on_to_lead_manager_and_safety_person) {
+  v1::Command report;
+  report.set_duty_id("onc-rn");
+  auto& asked = *report.mutable_report_duty_call();
+  asked.set_call(v1::DUTY_CALL_HAND_OVER);
+  asked.set_priority(v1::PRIORITY_STAT);
+  task_setting setting;
+  setting.safety_person = "omar";
+  const auto next = [&](const std::string& unreachable) {
+    asked.set_person_id(unreachable);
+    const auto done = record.submit(report, the_system(), {now, people.state().organization, 0, 5, setting});
+    EXPECT_THAT(done, accepted());
+    return done->back().duty_call_undelivered().next_person_id();
+  };
+  EXPECT_EQ(next("nina"), "grace");
+  EXPECT_EQ(next("grace"), "claire");
+  EXPECT_EQ(next("claire"), "omar");
+  EXPECT_EQ(next("omar"), "") << "and there it ends";
+  ASSERT_THAT(organization_does("alex", suspend("claire")), accepted());
+  EXPECT_EQ(next("grace"), "omar");
+  setting.safety_person = "grace";
+  ASSERT_THAT(organization_does("alex", reinstate("claire")), accepted());
+  EXPECT_EQ(next("claire"), "") << "who was tried before is not tried again";
+  EXPECT_THAT(does("grace", report), refused_with(code::permission_denied, "action"));
+  asked.clear_call();
+  EXPECT_THAT(does(the_system(), report), refused_with(code::invalid_argument, "reportDutyCall.call"));
+  check_replay();
+}
+
 TEST_F(duties, who_answers_is_always_somebody) {
   EXPECT_EQ(by_whom(answers(now)), "nina by holder of onc-rn");
   EXPECT_EQ(answers(chicago(23, 22)).person, "nina") << "whoever holds it stays accountable, whatever the clock says";

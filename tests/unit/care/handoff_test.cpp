@@ -33,6 +33,7 @@ const std::vector<row>& table() {
       {"HO2 offer", [](const auto& w) { return offer(w.handoff()); }, "1", {"nina"}},
       {"HO3 open", [](const auto& w) { return open_handoff(w.handoff()); }, "2", {"tom"}},
       {"HO4 take", [](const auto& w) { return take_handoff(w.handoff()); }, "3", {"tom"}},
+      {"HO4 decline", [](const auto& w) { return decline_patient(w.handoff(), "rosa"); }, "34", {"tom"}},
       {"HO5 delta", [](const auto& w) { return show_delta(w.handoff()); }, "345", {"tom"}},
       {"HO6 synthesize", [](const auto& w) { return synthesize(w.handoff(), "rosa", &w.owed.front()); }, "4", {"tom"}},
       {"HO7 correct", [](const auto& w) { return correct_synthesis(w.handoff(), "rosa"); }, "45", {"nina"}},
@@ -75,8 +76,8 @@ TEST(handoff_table, every_state_times_command_times_role) {
       }
     }
   }
-  EXPECT_EQ(carried_out, 2 + 4 + 1 + 1 + 1 + 3 + 1 + 2 + 1 + 15 + 6);
-  EXPECT_EQ(carried_out + refused, 6 * 11 * 10);
+  EXPECT_EQ(carried_out, 2 + 4 + 1 + 1 + 1 + 2 + 3 + 1 + 2 + 1 + 15 + 6);
+  EXPECT_EQ(carried_out + refused, 6 * 12 * 10);
 }
 
 TEST_F(handoffs, at_4_a_shift_change) {

@@ -207,10 +207,34 @@ TEST(duty_calls, a_late_handoff_rings_until_somebody_goes_on_with_it) {
   EXPECT_THAT(of_duty(taken), ElementsAre("over 6/1/hand-over"));
   auto changed = duty_entry(v1::STREAM_DUTY, 10);
   changed.mutable_duty_holder_changed()->set_person_id("tom");
-  EXPECT_THAT(of_duty(changed), ElementsAre("over 6/1/hand-over"));
+  EXPECT_THAT(of_duty(changed), ElementsAre("over 6/1/hand-over", "over 6/1/take-over"));
   auto prepared = duty_entry(v1::STREAM_CLINICAL, 1);
   prepared.mutable_handoff_prepared()->set_from_person_id("nina");
   EXPECT_THAT(of_duty(prepared), IsEmpty()) << "a draft helps nobody yet";
+}
+
+TEST(duty_calls, that_reach_nobody_go_on_with_the_next) {
+  auto failed = duty_entry(v1::STREAM_DUTY, 11);
+  auto& told = *failed.mutable_duty_call_undelivered();
+  told.set_person_id("grace");
+  told.set_next_person_id("maya");
+  told.set_call(v1::DUTY_CALL_FIND_COVER);
+  told.set_priority(v1::PRIORITY_ASAP);
+  EXPECT_THAT(of_duty(failed), ElementsAre("call maya 6/1/find-cover"));
+  told.set_call(v1::DUTY_CALL_HAND_OVER);
+  EXPECT_THAT(of_duty(failed), ElementsAre("call maya 6/1/hand-over"));
+  told.clear_next_person_id();
+  EXPECT_THAT(of_duty(failed), IsEmpty()) << "nobody is left";
+}
+
+TEST(duty_calls, the_lead_is_called_for_a_declined_patient_until_it_is_settled_who_has_them) {
+  auto declined = duty_entry(v1::STREAM_CLINICAL, 5);
+  declined.mutable_handoff_patient_declined()->set_seq(1);
+  declined.mutable_handoff_patient_declined()->set_person_id("grace");
+  EXPECT_THAT(of_duty(declined), ElementsAre("call grace 6/1/take-over"));
+  auto ended = duty_entry(v1::STREAM_CLINICAL, 6);
+  ended.mutable_handoff_ended()->set_seq(1);
+  EXPECT_THAT(of_duty(ended), ElementsAre("over 6/1/hand-over", "over 6/1/take-over"));
 }
 
 TEST(duty_calls, a_gap_calls_its_lead_until_the_roster_is_another) {

@@ -268,7 +268,7 @@ v1::TaskStatus task_status(std::string_view code) {
   return v1::TASK_STATUS_UNSPECIFIED;
 }
 
-std::optional<duty_view> clinic_duties::find(std::string_view duty_id, instant) const {
+std::optional<duty_view> clinic_duties::find(std::string_view duty_id, std::string_view, instant) const {
   const auto duty = held.find(duty_id);
   return duty == held.end() ? std::nullopt : std::optional(duty->second);
 }

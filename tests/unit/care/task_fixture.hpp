@@ -77,7 +77,7 @@ v1::TaskStatus task_status(std::string_view code);
 /// Duties as a clinic might have them: what the tests set.
 class clinic_duties : public duty_directory {
  public:
-  std::optional<duty_view> find(std::string_view duty_id, instant t) const override;
+  std::optional<duty_view> find(std::string_view duty_id, std::string_view patient_id, instant t) const override;
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::optional<absence> absence_of(std::string_view person, instant t) const override;
   std::map<std::string, duty_view, std::less<>> held;

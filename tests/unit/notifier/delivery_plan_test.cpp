@@ -152,5 +152,12 @@ TEST(quiet_hours, have_a_floor) {
   EXPECT_TRUE(quiet_until(always, "UTC", v1::PRIORITY_URGENT, true, t0));
 }
 
+TEST(delivery_plan, a_call_that_waits_for_the_end_of_quiet_hours_was_not_tried) {
+  const auto outcome = waits_until(planned(v1::PRIORITY_URGENT, 1, 0, 3).delivery, t0 + 8h);
+  EXPECT_EQ(outcome.state, delivery_state::waiting);
+  EXPECT_EQ(outcome.next, t0 + 8h);
+  EXPECT_FALSE(outcome.attempted);
+}
+
 }  // namespace
 }  // namespace careteam::notifier

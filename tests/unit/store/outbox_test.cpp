@@ -317,6 +317,16 @@ TEST_P(outbox, what_follows_an_attempt_is_added_with_its_outcome) {
   EXPECT_FALSE(loop_.run(store_->find_delivery("letter.3")).value()) << "nothing follows what is quiet";
 }
 
+TEST_P(outbox, a_claim_in_which_nothing_was_tried_is_no_attempt) {
+  must_commit(request("patient/rosa").sends("letter", "task"));
+  claim("w", 10, 20);
+  EXPECT_TRUE(loop_.run(store_->record_outcomes({{"letter", "w", 1, delivery_state::waiting, request::at(70), {}, false}})).value().at(0));
+  EXPECT_EQ(delivery("letter").attempts, 0u);
+  EXPECT_EQ(next_delivery(), request::at(70));
+  EXPECT_FALSE(outcome("letter", "w", 1, delivery_state::sent)) << "it is nobody's now";
+  EXPECT_THAT(claim("v", 70, 80).at(0).attempts, 1u);
+}
+
 TEST_P(outbox, what_is_done_is_taken_off_after_a_time) {
   request many("patient/rosa");
   for (int i = 0; i < 1'500; ++i) many.sends("d" + std::to_string(i), i % 2 == 0 ? "even" : "odd", 10);
