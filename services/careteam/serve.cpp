@@ -291,6 +291,7 @@ class server {
     const auto failed = co_await duties_->load(*store_, hosts_);
     if (failed && failed != store::errc::corrupt) throw std::runtime_error("the duties cannot be read: " + failed.message());
     people_known_ = true;
+    hosts_.watch_clock();
     timers_->start();
     notifying_.start();
     obligations_->start();

@@ -143,6 +143,9 @@ class record_host : public std::enable_shared_from_this<record_host> {
   /// Who acts by the duties that are on the team may have changed: decisions from now on stand on who holds them now. Answers whether it
   /// has.
   bool appoint();
+  /// Tells the listener when a membership has begun or ended since it was told last, and looks again when the next one does. To be called
+  /// when the wall clock was set.
+  void look_at_boundary();
 
   /// How many sessions look at this record; a record that nobody looks at may be unloaded.
   std::size_t readers = 0;
@@ -190,8 +193,6 @@ class record_host : public std::enable_shared_from_this<record_host> {
   void touch_people(batch& work);
   void finish(batch& work, const store::committed& done);
   void remember(const submission& what, care::place where);
-  /// Tells the listener when a membership has begun or ended since it was told last, and looks again when the next one does.
-  void look_at_boundary();
   void arm_boundary();
   void publish_duty();
 

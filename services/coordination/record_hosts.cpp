@@ -9,7 +9,14 @@
 
 namespace careteam::coordination {
 
-record_hosts::record_hosts(host_environment environment) : environment_(std::move(environment)) {
+namespace {
+
+constexpr std::chrono::seconds between_looks_at_the_clock{1};
+constexpr std::chrono::milliseconds clock_was_set{500};  // What it drifts in a second is less.
+
+}  // namespace
+
+record_hosts::record_hosts(host_environment environment) : environment_(std::move(environment)), clock_watch_(environment_.executor) {
   environment_.duty_readers_changed = [this](const std::string& duty_id) { appoint_anew(duty_id); };
 }
 
@@ -79,6 +86,19 @@ void record_hosts::fire(store::stored_timer timer, timer_done done) {
 
 std::size_t record_hosts::quarantined() const {
   return static_cast<std::size_t>(std::count_if(hosts_.begin(), hosts_.end(), [](const auto& one) { return one.second->quarantined(); }));
+}
+
+void record_hosts::watch_clock() {
+  const std::chrono::nanoseconds offset = environment_.clock.now().time_since_epoch() - std::chrono::steady_clock::now().time_since_epoch();
+  if (std::chrono::abs(offset - clock_offset_) > clock_was_set) {
+    auto hosts = hosts_;  // Whoever is told may ask for others.
+    for (const auto& [key, host] : hosts) host->look_at_boundary();
+  }
+  clock_offset_ = offset;
+  clock_watch_.expires_after(between_looks_at_the_clock);
+  clock_watch_.async_wait([this](boost::system::error_code failed) {
+    if (!failed) watch_clock();
+  });
 }
 
 bool record_hosts::idle() const {

@@ -30,6 +30,8 @@ class record_hosts {
   std::size_t size() const { return hosts_.size(); }
   /// How many of them are closed because they are damaged in the store.
   std::size_t quarantined() const;
+  /// From now on looks each second whether the wall clock was set: memberships begin and end by it (B2).
+  void watch_clock();
   /// Nothing waits and nothing is in flight anywhere.
   bool idle() const;
 
@@ -39,6 +41,8 @@ class record_hosts {
   boost::asio::awaitable<void> offer(std::string duty_id);
   void tell_audience(const std::shared_ptr<record_host>& host);
   host_environment environment_;
+  boost::asio::steady_timer clock_watch_;
+  std::chrono::nanoseconds clock_offset_{};  ///< Of the wall clock from the steady one.
   std::unordered_map<std::string, std::shared_ptr<record_host>> hosts_;
 };
 

@@ -7,16 +7,21 @@ from server import practitioner_resource, room_resources
 from story_checks import a_moment_before, instant, told
 
 DUTY = "duty/onc-pharm"
-STAFF = [("rao", "medical-oncologist"), ("grace", "oncology-nurse"), ("omar", "pharmacist")]
+STAFF = [("rao", "medical-oncologist"), ("grace", "oncology-nurse")]
+PATIENTS = {"rosa", "mei"}
 WEDNESDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY = 2, 4, 5, 6, 7
 ON_DUTY = {"target": {"dutyId": "onc-pharm"}}
 
 
 @pytest.fixture
 def story(tmp_path):
-    people = [practitioner_resource("yuki"), *room_resources("rosa", STAFF), *room_resources("mei", STAFF)]
+    people = [practitioner_resource("omar"), practitioner_resource("yuki"), *room_resources("rosa", STAFF), *room_resources("mei", STAFF)]
     with told(tmp_path, people, "09:00", WEDNESDAY) as story:
         yield story
+
+
+def reads(story, person):
+    return {record for record, _ in story.staff[person].streams()} & PATIENTS
 
 
 def facts(story, name):
@@ -31,13 +36,15 @@ async def shown(story, name, count):
 
 
 async def the_clinic(story):
-    """Omar has the duty, every day; Grace leads it, and is no pharmacist. Yuki is on both teams until Sunday at six."""
+    """Omar has the duty, every day; Grace leads it, and is no pharmacist. The duty is on both teams: he and Yuki read by it, or nothing."""
     pharmacist = "ROLE_PHARMACIST"
     await story.define_duty("onc-pharm", pharmacist, {"grace": "ROLE_ONCOLOGY_NURSE", "omar": pharmacist, "yuki": pharmacist}, {"omar": (0, 24)})
     for patient in ("rosa", "mei"):
         version = (await story.staff["rao"].roster(patient))["rosterVersion"]
-        await story.must("rao", patient, "addMember", expectedRosterVersion=version, personId="yuki", role=pharmacist,
-                         period={"end": story.calendar.text("18:00", SUNDAY)}, reason="covers for Omar")
+        await story.must("rao", patient, "addMember", expectedRosterVersion=version, dutyId="onc-pharm", role=pharmacist,
+                         reason="their pharmacist")
+    await story.staff["omar"].until(lambda: reads(story, "omar") == PATIENTS)
+    assert not reads(story, "yuki")
     assert (await shown(story, "dutyHolderChanged", 1))["dutyHolderChanged"]["personId"] == "omar"
 
 
@@ -132,6 +139,10 @@ async def test_at_8_cover_while_he_is_away_and_the_fallback_where_there_is_none(
     assert {place: item.get("breach") for place, item in story.owed["yuki"].answers().items()} == deadlines
     for place in everything:
         assert story.accountable(place, a_moment_before(covered["time"])) == "omar" and story.accountable(place, covered["time"]) == "yuki"
+    await story.staff["yuki"].until(lambda: reads(story, "yuki") == PATIENTS)
+    assert reads(story, "omar") == PATIENTS, "he reads on until he is back, and does nothing (B6)"
+    refused = await story.staff["omar"].command("mei", {"completeTask": {"task": {"stream": "STREAM_CLINICAL", "seq": str(tasks[2][2])}}})
+    assert refused.code == PERMISSION_DENIED, refused
     for message in messages:
         await story.acknowledge("yuki", message)
     at.set("17:40", FRIDAY)
@@ -152,11 +163,11 @@ async def test_at_8_cover_while_he_is_away_and_the_fallback_where_there_is_none(
 
     # Sunday, six o'clock: Yuki's cover and her access end, and what she had open is the fallback's.
     at.set("18:00", SUNDAY)
+    ended = await shown(story, "dutyHolderChanged", 3)
     later = story.hidden("Her level is back, and it is high")
     await story.say("rao", "rosa", "clinical", {"text": later})
-    ended = await shown(story, "dutyHolderChanged", 3)
     assert ended["dutyHolderChanged"] == {"previousPersonId": "yuki", "reason": "HOLDER_REASON_COVER_ENDED"}
-    await story.staff["yuki"].until(lambda: not [stream for stream in story.staff["yuki"].streams() if stream[0] in ("rosa", "mei")])
+    await story.staff["yuki"].until(lambda: not reads(story, "yuki"))
     assert not any(later.encode() in message for message in story.staff["yuki"].transcript), "what was said after six is not hers"
     await story.owed_is(dict.fromkeys(tasks[:2], "grace"))
 
@@ -165,6 +176,7 @@ async def test_at_8_cover_while_he_is_away_and_the_fallback_where_there_is_none(
     back = await shown(story, "dutyHolderChanged", 4)
     assert back["dutyHolderChanged"] == {"personId": "omar", "reason": "HOLDER_REASON_ROSTER"}
     await story.owed_is(dict.fromkeys(tasks[:2], "omar"))
+    assert not reads(story, "yuki")
     for task in tasks[:2]:
         await story.tell("omar", task, "completeTask")
     await story.each_is_owed_by_one_person()
