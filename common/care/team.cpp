@@ -127,7 +127,7 @@ outcome<new_member> find_person(const team_state& state, const actor& who, const
   return new_member{person->name, person->reach, person->hours};
 }
 
-outcome<new_member> find_duty(const v1::AddMember& asked, const team_context& context) {
+outcome<new_member> find_duty(const team_state& state, const v1::AddMember& asked, const team_context& context) {
   if (!asked.person_id().empty()) return refuse(code::invalid_argument, "addMember.dutyId", "name a person or a duty, not both");
   if (!fits(v1::PERSON_KIND_STAFF, asked.role())) return refuse(code::invalid_argument, "addMember.role", "is not held by a duty");
   const auto duty = context.duties ? context.duties->appointment(asked.duty_id(), state.patient_id) : std::nullopt;
@@ -147,7 +147,7 @@ outcome<facts> add_member(const team_state& state, const actor& who, const v1::A
     return refuse(code::invalid_argument, "addMember.role", "administrators belong to the organisation, not to a team");
   }
   if (asked.reason().size() > max_reason_bytes) return refuse(code::invalid_argument, "addMember.reason", "is too long");
-  const auto member = asked.duty_id().empty() ? find_person(state, who, asked, context) : find_duty(asked, context);
+  const auto member = asked.duty_id().empty() ? find_person(state, who, asked, context) : find_duty(state, asked, context);
   if (!member) return member.error();
   if (auto scopes = check_scopes(asked.role(), asked.scopes(), "addMember.scopes"); !scopes) return scopes.error();
   instant start = context.now;
