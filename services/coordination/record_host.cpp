@@ -229,7 +229,9 @@ void record_host::publish_duty() {
   if (!state_.is_duty() || !environment_.all_duties) return;
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   const auto affected = environment_.all_duties->take(shared_from_this(), now);
-  if (environment_.listener && !affected.empty()) environment_.listener->answering_changed(affected);
+  if (affected.empty()) return;
+  if (environment_.listener) environment_.listener->answering_changed(affected);
+  if (environment_.answering_changed) environment_.answering_changed(affected);
 }
 
 void record_host::arm_boundary() {

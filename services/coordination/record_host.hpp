@@ -96,6 +96,8 @@ struct host_environment {
   duties* all_duties = nullptr;  ///< Hears of every duty as it is on disk. Nullptr: nobody asks for duties.
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
+  /// These people have come to answer for a duty, or do no longer.
+  std::function<void(const std::set<std::string>&)> answering_changed = {};
 };
 
 inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".
