@@ -78,6 +78,8 @@ void apply_defined(duty_state& state, const v1::DutyDefined& defined) {
   state.roster.duty_id = state.id;
   state.roster.zone = zone_of(state.what);
   apply(state.roster, terms_of(state.what));
+  // Who is no longer of the duty answers for no part of it: whoever holds it does.
+  std::erase_if(state.apart, [&](const auto& one) { return !state.what.member(one.second.person); });
   state.roster_version = defined.roster_version();
 }
 

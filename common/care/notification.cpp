@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "care/task_owner.hpp"
+#include "care/worklist.hpp"
 
 namespace careteam::care {
 namespace {
@@ -21,11 +22,11 @@ class collector {
   void off(place about, std::initializer_list<called_for> what) {
     for (const auto one : what) to_.over.push_back({about, one});
   }
-  void call_person(place about, called_for what, const std::string& person, bool again = false) {
+  void call_person(place about, called_for what, const std::string& person, bool again = false, const std::string& duty = {}) {
     if (person.empty() || person == author_) return;
     const obligation_key key{about, what};
     const bool known = std::any_of(to_.calls.begin(), to_.calls.end(), [&](const call& c) { return c.about == key && c.person == person; });
-    if (!known) to_.calls.push_back({key, person, priority_, cause_, again});
+    if (!known) to_.calls.push_back({key, person, priority_, cause_, again, duty});
   }
 
  private:
@@ -35,18 +36,30 @@ class collector {
   std::string_view author_;
 };
 
+struct asked_person {
+  std::string person, duty;  ///< The duty for which they are asked; empty: none.
+};
+
+bool is_among(const std::vector<asked_person>& people, std::string_view person) {
+  return std::find_if(people.begin(), people.end(), [&](const auto& one) { return one.person == person; }) != people.end();
+}
+
 /// Who is asked by the steps `from` … `to` of the ladder (0: the target) and has not declined.
-std::vector<std::string> asked(const task_state& task, place at, std::uint32_t from, std::uint32_t to, const task_world& world) {
-  std::vector<std::string> result;
+std::vector<asked_person> asked(const task_state& task, place at, std::uint32_t from, std::uint32_t to, const task_world& world) {
+  std::vector<asked_person> result;
   for (std::uint32_t i = from; i <= to; ++i) {
     if (i > task.order.ladder.size()) break;
     const auto& step = i == 0 ? task.order.target : task.order.ladder[i - 1];
     for (auto& person : candidates(step, at.stream, task.order, world)) {
-      const bool out = task.declined.contains(person) || std::find(result.begin(), result.end(), person) != result.end();
-      if (!out) result.push_back(std::move(person));
+      if (!task.declined.contains(person) && !is_among(result, person)) result.push_back({std::move(person), step.duty});
     }
   }
   return result;
+}
+
+void call_asked(collector& to, const task_state& task, place at, std::uint32_t from, std::uint32_t until, const task_world& world,
+                bool again) {
+  for (const auto& [person, duty] : asked(task, at, from, until, world)) to.call_person(at, called_for::accept, person, again, duty);
 }
 
 void after_escalation(collector& to, const task_state& task, place at, const v1::TaskEscalated& escalated, const task_world& world) {
@@ -54,17 +67,17 @@ void after_escalation(collector& to, const task_state& task, place at, const v1:
     // Whoever was asked before stays called.
     if (escalated.no_response()) return;
     const auto before = asked(task, at, 0, escalated.level() - 1, world);
-    for (const auto& person : asked(task, at, escalated.level(), escalated.level(), world)) {
-      if (std::find(before.begin(), before.end(), person) == before.end()) to.call_person(at, called_for::accept, person);
+    for (const auto& [person, duty] : asked(task, at, escalated.level(), escalated.level(), world)) {
+      if (!is_among(before, person)) to.call_person(at, called_for::accept, person, false, duty);
     }
     // A claimer who does not decide is called too.
-    if (task.status == v1::TASK_STATUS_RECEIVED) to.call_person(at, called_for::accept, owner_of(task, world));
+    if (task.status == v1::TASK_STATUS_RECEIVED) to.call_person(at, called_for::accept, owner_of(task, world), false, task.owner_duty);
     return;
   }
   const auto what = escalated.timer() == v1::TASK_TIMER_ACKNOWLEDGE ? called_for::stop : called_for::act;
   to.off(at, {what});
-  to.call_person(at, what, owner_of(task, world));
-  for (const auto& person : asked(task, at, 1, escalated.level(), world)) to.call_person(at, what, person);
+  to.call_person(at, what, owner_of(task, world), false, task.owner_duty);
+  for (const auto& [person, duty] : asked(task, at, 1, escalated.level(), world)) to.call_person(at, what, person, false, duty);
 }
 
 void after_decline(collector& to, const task_state& task, place at, const v1::TaskDeclined& declined, const task_world& world) {
@@ -72,9 +85,9 @@ void after_decline(collector& to, const task_state& task, place at, const v1::Ta
   if (declined.rejected()) return;
   const bool moved_on = declined.has_next_by() && declined.level() > 0;
   if (moved_on) {
-    for (const auto& person : asked(task, at, declined.level(), declined.level(), world)) to.call_person(at, called_for::accept, person);
+    call_asked(to, task, at, declined.level(), declined.level(), world, false);
   }
-  for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person, true);
+  call_asked(to, task, at, 0, task.level, world, true);
 }
 
 void after_task_entry(call_changes& changes, const record_state& state, const v1::Entry& entry, const task_world& asked_in) {
@@ -90,17 +103,17 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
   const auto all = {called_for::accept, called_for::act, called_for::stop, called_for::take_over};
   switch (entry.fact_case()) {
     case v1::Entry::kTaskRequested:
-      for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person);
+      call_asked(to, task, at, 0, task.level, world, false);
       break;
     case v1::Entry::kTaskInstantiated:
-      to.call_person(at, called_for::act, owner_of(task, world));
+      to.call_person(at, called_for::act, owner_of(task, world), false, task.owner_duty);
       break;
     case v1::Entry::kTaskClaimed:
       to.off(at, {called_for::accept});
       break;
     case v1::Entry::kTaskReleased:
       to.off(at, {called_for::accept});
-      for (const auto& person : asked(task, at, 0, task.level, world)) to.call_person(at, called_for::accept, person);
+      call_asked(to, task, at, 0, task.level, world, false);
       break;
     case v1::Entry::kTaskDeclined:
       after_decline(to, task, at, entry.task_declined(), world);
@@ -111,7 +124,7 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
       break;
     case v1::Entry::kTaskResumed:
       to.off(at, {called_for::act});
-      if (entry.task_resumed().expired()) to.call_person(at, called_for::act, owner_of(task, world));
+      if (entry.task_resumed().expired()) to.call_person(at, called_for::act, owner_of(task, world), false, task.owner_duty);
       break;
     case v1::Entry::kTaskEscalated:
       after_escalation(to, task, at, entry.task_escalated(), world);
@@ -129,7 +142,7 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
       break;
     case v1::Entry::kTaskCancelled:
       to.off(at, all);
-      if (task.stopping) to.call_person(at, called_for::stop, owner_of(task, world));
+      if (task.stopping) to.call_person(at, called_for::stop, owner_of(task, world), false, task.owner_duty);
       break;
     case v1::Entry::kTaskMarkedInError:
       if (!entry.task_marked_in_error().proposed()) to.off(at, all);
@@ -152,7 +165,7 @@ void call_addressees(collector& to, const message_state& message, place at, cons
     if (message.answered(slot)) continue;
     for (const auto& person : slot.people) {
       const bool reads_it = may_see(state.team, person, at.stream, at.seq, with.now) && with.people.active(person);
-      if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again);
+      if (reads_it && person != message.author) to.call_person(at, called_for::acknowledge, person, again, slot.duty);
     }
   }
   call_told(to, message, at, state, with, again);
@@ -292,6 +305,21 @@ call_changes calls_after(const record_state& state, const v1::Entry& entry, cons
   after_task_entry(changes, state, entry, {state.team, with.people, with.tasks, with.now});
   after_message_entry(changes, state, entry, with);
   return changes;
+}
+
+std::optional<std::string> called_instead(const record_state& state, const obligation_key& about, std::string_view person,
+                                          std::string_view duty, const context& with) {
+  if (duty.empty() || with.tasks.duties == nullptr) return std::nullopt;
+  const auto now = with.tasks.duties->find(duty, state.patient_id, with.now);
+  const auto owes = [&](std::string_view who) { return owed_by(state, about.about, {who, with.people, with.tasks, with.now}).has_value(); };
+  if (!now || now->holder == person || owes(person)) return std::nullopt;
+  // The duty's holder or its lead; else whoever answers for what nobody else can.
+  for (const auto& next : {now->holder, now->fallback, state.team.attending, with.tasks.safety_person}) {
+    if (!next.empty() && owes(next)) return next;
+  }
+  // Somebody who is called beside the owner of a task does not owe it.
+  const bool reads = may_see(state.team, now->holder, about.about.stream, about.about.seq, with.now) && with.people.active(now->holder);
+  return about.what == called_for::act && reads ? now->holder : std::string();
 }
 
 std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times) {

@@ -42,8 +42,9 @@ struct call {
   obligation_key about;
   std::string person;
   v1::Priority priority = v1::PRIORITY_ROUTINE;
-  place cause;         ///< The entry that led to it. With `about` and `person` it is the call's identity.
-  bool again = false;  ///< They were just called about the same, and are again after the usual pause.
+  place cause;            ///< The entry that led to it. With `about` and `person` it is the call's identity.
+  bool again = false;     ///< They were just called about the same, and are again after the usual pause.
+  std::string duty = {};  ///< For which they are called: once somebody else has it, they are in their place. Empty: for none.
   bool operator==(const call&) const = default;
 };
 
@@ -56,6 +57,11 @@ struct call_changes {
 
 /// What follows from an entry of a patient's or a duty's record that was just applied to the state. Whoever wrote it is not called for it.
 call_changes calls_after(const record_state& state, const v1::Entry& entry, const context& with);
+
+/// Who is to be called in place of somebody who was called for a duty; empty: nobody. Nothing: they still are. A handoff is no entry of the
+/// patient's record, so that this is asked before each further time.
+std::optional<std::string> called_instead(const record_state& state, const obligation_key& about, std::string_view person,
+                                          std::string_view duty, const context& with);
 
 /// How long after the nth time (from 1) somebody is called again (G4, table 3.1); nothing: not again.
 std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times);

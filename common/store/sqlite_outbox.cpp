@@ -88,14 +88,15 @@ delivery_rows::delivery_rows(sqlite_connection& connection)
               "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, 0, 0) ON CONFLICT(id) DO NOTHING"),
       quieten_(connection, "UPDATE deliveries SET state = 3 WHERE record = ?1 AND obligation = ?2 AND state <= 2"),
       select_due_(connection, "SELECT row FROM deliveries WHERE state = 1 AND next <= ?1 ORDER BY next, row LIMIT ?2"),
-      select_free_(connection, "SELECT row FROM deliveries WHERE id = ?1 AND state = 1 AND next <= ?2"),
+      select_free_(connection, "SELECT row FROM deliveries WHERE id = ?1 AND state = 1 AND (next <= ?2 OR (?3 AND attempts = 0))"),
       claim_(connection, "UPDATE deliveries SET worker = ?2, next = ?3, attempts = attempts + 1 WHERE row = ?1"),
       select_row_(connection, of_delivery("WHERE d.row = ?1").c_str()),
       select_claimed_(connection, "SELECT row, state FROM deliveries WHERE id = ?1 AND worker = ?2 AND attempts = ?3"),
       settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3, attempts = attempts - ?4 WHERE row = ?1"),
       insert_next_(connection,
                    "INSERT INTO deliveries(id, record, obligation, channel, recipient, priority, payload, state, next, attempts, worker) "
-                   "SELECT ?2, record, obligation, ?3, recipient, priority, ?4, 1, ?5, 0, 0 FROM deliveries WHERE id = ?1 "
+                   "SELECT ?2, record, obligation, ?3, CASE ?6 WHEN 0 THEN recipient ELSE ?6 END, priority, ?4, 1, ?5, 0, 0 FROM "
+                   "deliveries WHERE id = ?1 "
                    "ON CONFLICT(id) DO NOTHING"),
       select_done_(connection, "SELECT row, state, next FROM deliveries WHERE row > ?1 ORDER BY row LIMIT ?2"),
       delete_(connection, "DELETE FROM deliveries WHERE row = ?1") {
@@ -126,7 +127,7 @@ std::vector<std::int64_t> delivery_rows::free_rows(const delivery_claim& claim) 
   }
   for (const auto& id : claim.ids) {
     if (rows.size() == claim.limit) break;
-    query row(select_free_, std::string_view(id), micros(claim.now));
+    query row(select_free_, std::string_view(id), micros(claim.now), claim.early ? 1 : 0);
     if (row.next() && std::ranges::find(rows, row.integer(0)) == rows.end()) rows.push_back(row.integer(0));
   }
   return rows;
@@ -159,10 +160,10 @@ bool delivery_rows::record_outcome(const delivery_outcome& outcome, std::int64_t
   return true;
 }
 
-void delivery_rows::add_next(std::string_view of, const following_delivery& next, std::int64_t channel) {
+void delivery_rows::add_next(std::string_view of, const following_delivery& next, std::int64_t channel, std::int64_t recipient) {
   require_id(next.id);
   require(next.payload.size() <= max_delivery_payload_bytes, "a delivery's payload has at most 512 bytes");
-  insert_next_.run(of, std::string_view(next.id), channel, as_blob(next.payload), micros(next.not_before));
+  insert_next_.run(of, std::string_view(next.id), channel, as_blob(next.payload), micros(next.not_before), recipient);
 }
 
 delivery_cleaned delivery_rows::clean(const delivery_cleaning& step) {

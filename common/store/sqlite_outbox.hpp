@@ -54,8 +54,8 @@ class delivery_rows {
   std::vector<stored_delivery> claim(const delivery_claim& claim, std::int64_t worker);
   /// Whether it counted.
   bool record_outcome(const delivery_outcome& outcome, std::int64_t worker);
-  /// What follows a delivery whose outcome counted. `channel` is the interned name of its channel.
-  void add_next(std::string_view of, const following_delivery& next, std::int64_t channel);
+  /// What follows a delivery whose outcome counted. `channel` and `recipient` are interned names; recipient 0: the same person.
+  void add_next(std::string_view of, const following_delivery& next, std::int64_t channel, std::int64_t recipient);
   delivery_cleaned clean(const delivery_cleaning& step);
 
  private:

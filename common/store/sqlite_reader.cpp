@@ -47,6 +47,8 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
       select_next_timer_(connection, "SELECT due FROM timers WHERE due > ?1 ORDER BY due LIMIT 1"),
       select_next_delivery_(connection, "SELECT next FROM deliveries WHERE state = 1 ORDER BY next LIMIT 1"),
       select_delivery_(connection, (std::string(delivery_query) + "WHERE d.id = ?1").c_str()),
+      select_deliveries_to_(
+          connection, (std::string(delivery_query) + "WHERE d.state = 1 AND d.recipient = ?1 ORDER BY d.next, d.row LIMIT ?2").c_str()),
       obligations_(connection) {}
 
 void sqlite_reader::begin() {
@@ -310,6 +312,13 @@ std::optional<instant> sqlite_reader::next_delivery() {
   query row(select_next_delivery_);
   if (!row.next()) return std::nullopt;
   return from_micros(row.integer(0));
+}
+
+std::vector<stored_delivery> sqlite_reader::deliveries_to(const std::string& person, std::size_t limit) {
+  std::vector<stored_delivery> found;
+  query row(select_deliveries_to_, find_name(person), limit);
+  while (row.next()) found.push_back(delivery_of(row));
+  return found;
 }
 
 std::optional<stored_delivery> sqlite_reader::find_delivery(const std::string& id) {

@@ -40,6 +40,7 @@ class sqlite_reader {
   std::vector<stored_timer> due_timers(instant until, const std::optional<timer_place>& after, std::size_t limit);
   std::optional<instant> next_timer(instant later_than);
   std::optional<instant> next_delivery();
+  std::vector<stored_delivery> deliveries_to(const std::string& person, std::size_t limit);
   std::optional<stored_delivery> find_delivery(const std::string& id);
   std::vector<stored_obligation> obligations_of(const std::string& owner, const std::optional<stored_obligation>& after, std::size_t limit);
   std::vector<stored_obligation> all_obligations(const std::optional<stored_obligation>& after, std::size_t limit);
@@ -75,7 +76,7 @@ class sqlite_reader {
   statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
   statement select_version_, select_link_, select_entry_, select_entries_, select_about_;
   statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
-  statement select_timers_, select_next_timer_, select_next_delivery_, select_delivery_;
+  statement select_timers_, select_next_timer_, select_next_delivery_, select_delivery_, select_deliveries_to_;
   obligation_reads obligations_;
 };
 

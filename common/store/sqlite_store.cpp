@@ -631,6 +631,9 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<delivery_cleaned>> clean_deliveries(delivery_cleaning step) override {
     return ask(core_, make_write(&sqlite_writer::clean_deliveries, step, max_deliveries_at_once));
   }
+  asio::awaitable<result<std::vector<stored_delivery>>> deliveries_to(std::string person, std::size_t limit) override {
+    return ask(core_, make_read(&sqlite_reader::deliveries_to, std::move(person), limit));
+  }
   asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) override {
     return ask(core_, make_read(&sqlite_reader::find_delivery, std::move(id)));
   }

@@ -397,9 +397,13 @@ std::vector<bool> sqlite_writer::record_outcomes(const std::vector<delivery_outc
   counted.reserve(outcomes.size());
   for (const auto& outcome : outcomes) {
     counted.push_back(deliveries_.record_outcome(outcome, name(outcome.worker)));
-    if (counted.back() && outcome.then) deliveries_.add_next(outcome.id, *outcome.then, name(outcome.then->channel));
+    if (counted.back() && outcome.then) add_next(outcome.id, *outcome.then);
   }
   return counted;
+}
+
+void sqlite_writer::add_next(const std::string& of, const following_delivery& then) {
+  deliveries_.add_next(of, then, name(then.channel), then.recipient.empty() ? 0 : name(then.recipient));
 }
 
 delivery_cleaned sqlite_writer::clean_deliveries(const delivery_cleaning& step) {

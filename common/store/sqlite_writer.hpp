@@ -77,6 +77,7 @@ class sqlite_writer {
   void checkpoint_and_truncate();
 
  private:
+  void add_next(const std::string& of, const following_delivery& then);
   struct stream_state {
     stream_kind kind = 0;
     std::int64_t id = 0;

@@ -221,14 +221,16 @@ struct delivery_claim {
   instant until{};               ///< Later than `now`.
   std::vector<std::string> ids;  ///< Only these (a queue named them); empty: whatever is due, the longest due first.
   std::size_t limit = 0;
+  bool early = false;  ///< Of those ids also what is not due yet and nobody has claimed.
 };
 
-/// What follows a delivery's attempt: another delivery for the same record, obligation, recipient and priority.
+/// What follows a delivery's attempt: another delivery for the same record, obligation and priority.
 struct following_delivery {
   std::string id;
   std::string channel;
-  std::string payload;   ///< At most 512 bytes, opaque.
-  instant not_before{};  ///< The first attempt.
+  std::string payload;         ///< At most 512 bytes, opaque.
+  instant not_before{};        ///< The first attempt.
+  std::string recipient = {};  ///< Empty: the same person.
 };
 
 /// How an attempt ended. It counts only while the delivery is claimed as it says: a worker that was given up on changes nothing.
@@ -378,6 +380,9 @@ class record_store {
 
   /// Takes a step of at most `max_deliveries_at_once` rows over the deliveries.
   virtual boost::asio::awaitable<result<delivery_cleaned>> clean_deliveries(delivery_cleaning step) = 0;
+
+  /// What waits for a person, the soonest first; at most `limit`.
+  virtual boost::asio::awaitable<result<std::vector<stored_delivery>>> deliveries_to(std::string person, std::size_t limit) = 0;
 
   /// A delivery by its id.
   virtual boost::asio::awaitable<result<std::optional<stored_delivery>>> find_delivery(std::string id) = 0;

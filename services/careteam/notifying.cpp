@@ -119,6 +119,7 @@ notifying::notifying(asio::any_io_executor executor, const runtime::config& sett
   calling_ = std::make_shared<notifier::notifier>(executor, store, clock, hosts, *sender_, queue_ ? &queue_->work : nullptr, counted,
                                                   std::move(options));
   hosts.environment().deliveries_added = [this](const std::vector<store::new_delivery>& added) { calling_->added(added); };
+  hosts.environment().answering_changed = [this](const std::set<std::string>& people) { calling_->answering_changed(people); };
 }
 
 void notifying::start() {

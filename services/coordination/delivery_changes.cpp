@@ -59,6 +59,7 @@ store::new_delivery delivery_changes::delivery_of(const addition& one) const {
   payload.set_times(1);
   payload.set_staff(one.staff);
   payload.set_due_us(one.first.time_since_epoch().count());
+  payload.set_duty(one.what.duty);
   const auto& about = one.what.about;
   return {delivery_id(payload.effect(), 1, 0),
           care::obligation_name(about.about, about.what),

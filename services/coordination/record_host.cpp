@@ -232,7 +232,9 @@ void record_host::publish_duty() {
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   const auto changed = environment_.all_duties->take(shared_from_this(), now);
   if (changed.reading && environment_.duty_readers_changed) environment_.duty_readers_changed(state_.duty.id);
-  if (environment_.listener && !changed.answering.empty()) environment_.listener->answering_changed(changed.answering);
+  if (changed.answering.empty()) return;
+  if (environment_.listener) environment_.listener->answering_changed(changed.answering);
+  if (environment_.answering_changed) environment_.answering_changed(changed.answering);
 }
 
 bool record_host::appoint() {

@@ -101,6 +101,8 @@ struct host_environment {
   std::function<void(const std::string& duty_id)> duty_readers_changed = {};
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
+  /// These people have come to answer for a duty, or do no longer.
+  std::function<void(const std::set<std::string>&)> answering_changed = {};
 };
 
 inline constexpr std::size_t max_waiting_per_record = 20'000;  ///< Commands waiting on one record; more are refused with "try later".

@@ -90,13 +90,27 @@ delivery_step after_attempt(const store::stored_delivery& delivery, const intern
   return failed;
 }
 
-delivery_step after_nobody(const store::stored_delivery& delivery, store::instant now) {
-  return {outcome_of(delivery, store::delivery_state::failed, now), is_pressing(static_cast<v1::Priority>(delivery.what.priority))};
+delivery_step after_nobody(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload, store::instant now) {
+  const auto priority = static_cast<v1::Priority>(delivery.what.priority);
+  delivery_step step{outcome_of(delivery, store::delivery_state::failed, now), is_pressing(priority)};
+  if (!payload.duty().empty()) step.outcome.then = next_time(priority, payload, 1, now);
+  return step;
 }
 
 store::delivery_outcome waits_until(const store::stored_delivery& delivery, store::instant until) {
   auto outcome = outcome_of(delivery, store::delivery_state::waiting, until);
   outcome.attempted = false;
+  return outcome;
+}
+
+store::delivery_outcome passed_on(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload,
+                                  const std::string& person, bool staff, store::instant now) {
+  auto outcome = outcome_of(delivery, store::delivery_state::failed, now);
+  if (person.empty()) return outcome;
+  auto next = payload;
+  next.set_staff(staff);
+  outcome.then = following(next, payload.times() + 1, 0, now);
+  outcome.then->recipient = person;
   return outcome;
 }
 

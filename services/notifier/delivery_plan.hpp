@@ -49,11 +49,14 @@ struct delivery_step {
 /// After an attempt over the channel of the delivery's step.
 delivery_step after_attempt(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload, attempt how,
                             std::size_t ladder_size, const retry_rules& rules, double random, store::instant now);
-/// A person without any channel: nothing follows but the human.
-delivery_step after_nobody(const store::stored_delivery& delivery, store::instant now);
+/// A person without any channel: nothing follows but the human. A call for a duty goes on, since somebody else may come to have it.
+delivery_step after_nobody(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload, store::instant now);
 
 /// Nothing was tried: the delivery waits until an instant.
 store::delivery_outcome waits_until(const store::stored_delivery& delivery, store::instant until);
+/// The call ends for its person, and goes on with another, from their first channel. Empty: with nobody.
+store::delivery_outcome passed_on(const store::stored_delivery& delivery, const internal::DeliveryPayload& payload,
+                                  const std::string& person, bool staff, store::instant now);
 
 /// Until when a call has to wait for the end of somebody's quiet hours; nothing: it may go out now. `zone`: an IANA name that is known to
 /// this machine; whatever is not counts as UTC.

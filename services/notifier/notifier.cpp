@@ -78,8 +78,8 @@ std::optional<coordination::submission> report_of(const store::stored_delivery& 
     report.set_person_id(delivery.what.recipient);
   }
   what.who.system = true;
-  // Once for all attempts, channels and times of a call.
-  what.id = coordination::digest_of(payload.effect());
+  // Once for all attempts, channels and times of a call to one person.
+  what.id = coordination::digest_of(payload.effect() + '/' + delivery.what.recipient);
   what.digest = coordination::digest_of(what.command);
   return what;
 }
@@ -321,38 +321,94 @@ void notifier::call(store::stored_delivery delivery) {
 }
 
 asio::awaitable<void> notifier::call_reader(in_hand one) {
-  const auto reads = co_await still_reads(one.delivery);
-  if (!reads) {
-    forget(one.delivery.what.id);  // Its lease ends, and it is looked at again.
-  } else if (*reads) {
+  auto found = co_await standing_of(one);
+  const auto& row = one.delivery;
+  if (!found) {
+    forget(row.what.id);  // Its lease ends, and it is looked at again.
+  } else if (found->instead) {
+    co_await pass_on(std::move(one), std::move(*found->instead));
+  } else if (found->reads) {
     begin(std::move(one));
   } else {
-    const auto& row = one.delivery;
     record({row.what.id, row.worker, row.attempts, store::delivery_state::failed, now(), std::nullopt});
   }
 }
 
-asio::awaitable<std::optional<bool>> notifier::still_reads(store::stored_delivery delivery) {
-  const auto about = care::parse_obligation(delivery.what.obligation);
-  if (!care::is_record_key(delivery.record) || !about) co_return false;
-  const auto host = hosts_.find_or_make(delivery.record);
-  auto reads = std::make_shared<std::optional<bool>>();
+asio::awaitable<std::optional<notifier::standing>> notifier::standing_of(in_hand one) {
+  const auto about = care::parse_obligation(one.delivery.what.obligation);
+  if (!care::is_record_key(one.delivery.record) || !about) co_return standing{};
+  const auto host = hosts_.find_or_make(one.delivery.record);
+  auto found = std::make_shared<std::optional<standing>>();
   auto event = std::make_shared<asio::steady_timer>(executor_, record_wait);
   // Inside, all of the state is on disk.
-  auto look = [this, reads, event, of = host.get(), person = delivery.what.recipient, stream = about->about.stream,
+  auto look = [this, found, event, of = host.get(), about = *about, person = one.delivery.what.recipient, duty = one.payload.duty(),
                t = now()](error_code failed) {
     if (!failed) {
       const auto& accounts = hosts_.environment().directory.accounts();
+      const auto& tasks = *hosts_.environment().tasks;
       const auto streams = care::readable_streams(of->state(), accounts, person, t);
       // The last one who is called about a duty need not be of it.
-      const bool last = of->state().is_duty() && person == hosts_.environment().tasks->safety_person && accounts.active(person);
-      *reads = last || std::ranges::find(streams, stream) != streams.end();
+      const bool last = of->state().is_duty() && person == tasks.safety_person && accounts.active(person);
+      const bool reads = last || std::ranges::find(streams, about.about.stream) != streams.end();
+      *found = standing{reads, care::called_instead(of->state(), about, person, duty, {t, accounts, 0, 0, tasks})};
     }
     happen(*event);
   };
   host->when_settled(std::move(look));
   (void)co_await event->async_wait(asio::as_tuple(asio::use_awaitable));
-  co_return *reads;
+  co_return *found;
+}
+
+asio::awaitable<void> notifier::pass_on(in_hand one, std::string person) {
+  const auto id = one.delivery.what.id;
+  auto to_them = co_await store_.deliveries_to(person, store::max_deliveries_at_once);
+  if (!to_them) {
+    forget(id);  // Its lease ends, and it is looked at again.
+    co_return;
+  }
+  // One person has at most one call about the same.
+  const bool called = std::ranges::any_of(*to_them, [&](const store::stored_delivery& other) {
+    return other.record == one.delivery.record && other.what.obligation == one.delivery.what.obligation;
+  });
+  const auto* account = account_of(person);
+  const bool staff = account != nullptr && account->kind == v1::PERSON_KIND_STAFF;
+  record(passed_on(one.delivery, one.payload, called ? std::string() : person, staff, now()));
+}
+
+void notifier::answering_changed(const std::set<std::string>& people) {
+  if (stopping_ || running_ == 0) return;
+  for (const auto& person : people) spawn(look_over(person));
+}
+
+asio::awaitable<void> notifier::look_over(std::string person) {
+  auto rows = co_await store_.deliveries_to(person, store::max_deliveries_at_once);
+  if (!rows || stopping_) co_return;  // The next time that they are called about it tells as well.
+  store::delivery_claim claim{
+      options_.worker, now(), now() + 2 * sender_.options().attempt_timeout, {}, store::max_deliveries_at_once, true};
+  std::unordered_map<std::string, store::instant> planned;
+  for (const auto& row : *rows) {
+    const auto payload = payload_of(row);
+    const bool waits = row.attempts == 0 && row.what.not_before > now();
+    if (!payload || payload->duty().empty() || !waits) continue;
+    claim.ids.push_back(row.what.id);
+    planned.emplace(row.what.id, row.what.not_before);
+  }
+  if (claim.ids.empty()) co_return;
+  auto claimed = co_await store_.claim_deliveries(std::move(claim));
+  if (!claimed) co_return;
+  for (auto& delivery : *claimed) {
+    auto payload = payload_of(delivery);
+    const auto at = planned.find(delivery.what.id);
+    if (!payload || at == planned.end()) continue;
+    in_hand one{std::move(delivery), std::move(*payload)};
+    in_hand_.insert_or_assign(one.delivery.what.id, one);
+    auto found = co_await standing_of(one);
+    if (found && found->instead) {
+      co_await pass_on(std::move(one), std::move(*found->instead));
+    } else {
+      record(waits_until(one.delivery, at->second));
+    }
+  }
 }
 
 void notifier::begin(in_hand one) {
@@ -367,7 +423,7 @@ void notifier::begin(in_hand one) {
   const auto steps = ladder_of(person, options_.of_organization, staff);
   const auto step = one.payload.step();
   if (step >= steps.size()) {
-    auto nobody = after_nobody(one.delivery, now());
+    auto nobody = after_nobody(one.delivery, one.payload, now());
     return conclude(std::move(one), std::move(nobody));
   }
   message what{id, steps[step], priority, clock_.now()};

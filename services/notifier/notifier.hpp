@@ -18,6 +18,7 @@
 #include <deque>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -72,6 +73,8 @@ class notifier : public std::enable_shared_from_this<notifier> {
 
   /// These were committed.
   void added(const std::vector<store::new_delivery>& deliveries);
+  /// These people have come to answer for a duty, or do no longer: what they are called for is looked at now.
+  void answering_changed(const std::set<std::string>& people);
   /// A provider's word about a delivery that it had taken.
   boost::asio::awaitable<callback_answer> report(provider_report what);
 
@@ -96,10 +99,18 @@ class notifier : public std::enable_shared_from_this<notifier> {
   boost::asio::awaitable<bool> sweep(std::size_t limit);
   boost::asio::awaitable<void> record_all();
   boost::asio::awaitable<void> end_at_human(in_hand one, delivery_step step);
-  /// Time has passed since the record was asked: whoever has left the team meanwhile is not called.
+  /// Time has passed since the record was asked: whoever has left the team meanwhile is not called, and whoever has the duty now is called
+  /// in the place of who had it.
   boost::asio::awaitable<void> call_reader(in_hand one);
+  /// Passes on what is for somebody else now; the rest waits on as it did.
+  boost::asio::awaitable<void> look_over(std::string person);
+  boost::asio::awaitable<void> pass_on(in_hand one, std::string person);
+  struct standing {
+    bool reads = false;
+    std::optional<std::string> instead;  ///< Who is to be called in their place; empty: nobody.
+  };
   /// Nothing: the record cannot be read now.
-  boost::asio::awaitable<std::optional<bool>> still_reads(store::stored_delivery delivery);
+  boost::asio::awaitable<std::optional<standing>> standing_of(in_hand one);
   /// False: the record could not take it now.
   boost::asio::awaitable<bool> tell_human(in_hand one);
 

@@ -267,6 +267,7 @@ async def test_quiet_hours_hold_what_does_not_ring_and_let_stat_through(gateway)
         order = {"kind": "TASK_KIND_CARE", "title": "Call her back", "target": {"personId": "nina"}, "priority": "PRIORITY_URGENT"}
         assert (await rao.command("pat", {"requestTask": {"stream": "STREAM_CLINICAL", "order": order}})).ok
         await until(lambda: server.metrics()['careteam_notifier_attempts_total{outcome="postponed"}'] == 1)
+        await until(lambda: (WAITING, 0) in deliveries(server).values())  # To wait is no attempt.
         await post(rao)
         [call] = await wait(gateway, 1)
         assert call.body["priority"] == "stat"

@@ -76,6 +76,25 @@ TEST_F(duty_mentions, a_message_to_a_duty_goes_to_its_holder_and_to_whoever_has_
   EXPECT_THAT(ward.owed(), IsEmpty());
 }
 
+TEST_F(duty_mentions, who_answers_for_this_patient_alone_is_asked_in_place_of_the_holder) {
+  pharmacy_.apart["rosa"] = {"claire", std::nullopt};
+  pharmacy_.apart["mei"] = {"yuki", std::nullopt};
+  known();
+  const auto task_of_duty = asks("rao", clinical, task().to_duty("onc-pharm"));
+  const auto seq = ward.says("rao", post(clinical).asap().to_duty("onc-pharm"));
+  EXPECT_THAT(mentioned().person_id(), ElementsAre("claire"));
+  EXPECT_FALSE(mentioned().uncovered());
+  EXPECT_THAT(gaps(), IsEmpty());
+  EXPECT_THAT(accountable_for_messages(), ElementsAre("claire"));
+  EXPECT_EQ(answers_for(task_of_duty), "claire");
+  EXPECT_TRUE(owes("claire", {clinical, seq}) && owes("claire", task_of_duty));
+  EXPECT_FALSE(owes("omar", {clinical, seq}) || owes("omar", task_of_duty));
+  pharmacy_.apart.erase("rosa");
+  known();
+  EXPECT_THAT(accountable_for_messages(), ElementsAre("omar"));
+  EXPECT_EQ(answers_for(task_of_duty), "omar");
+}
+
 TEST_F(duty_mentions, an_acknowledgement_by_whoever_was_addressed_needs_no_duty) {
   const auto seq = ward.says("rao", post(clinical).asap().to_duty("onc-pharm"));
   ward.says("omar", acknowledge(clinical, seq));

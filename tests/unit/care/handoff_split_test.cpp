@@ -128,6 +128,18 @@ TEST_F(split_handoffs, a_lead_who_has_all_of_the_duty_has_no_part_of_it) {
   check_replay();
 }
 
+TEST_F(split_handoffs, a_lead_who_leaves_the_duty_leaves_the_patient_to_the_holder) {
+  hands_over_without_rosa();
+  auto led_by_claire = nurses_duty();
+  led_by_claire.set_lead_person_id("claire");
+  good("alex", define(version(), led_by_claire));
+  EXPECT_EQ(answers(now, "rosa").person, "grace") << "it was hers, and she is still there";
+  led_by_claire.mutable_members()->DeleteSubrange(3, 1);
+  good("alex", define(version(), led_by_claire));
+  EXPECT_EQ(answers(now, "rosa").person, "tom");
+  check_replay();
+}
+
 TEST_F(split_handoffs, without_the_lead_the_holder_answers) {
   hands_over_without_rosa();
   ASSERT_THAT(organization_does("alex", suspend("grace")), accepted());

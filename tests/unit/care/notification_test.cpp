@@ -128,6 +128,47 @@ TEST_F(notifications, a_correction_calls_again_and_a_retraction_calls_off) {
   EXPECT_THAT(changes(), ElementsAre("over " + name({clinical, other}, called_for::acknowledge)));
 }
 
+// ---- a duty that has another holder
+
+TEST_F(notifications, whoever_has_the_duty_now_is_called_in_place_of_who_had_it) {
+  const auto anc = asks(clinical, task().stat().to_duty("onc-rn"));
+  const place message{clinical, ward.says("rao", post(clinical).stat().to_duty("onc-rn"))};
+  const auto instead = [&](place at, called_for what, std::string_view person, std::string_view duty = "onc-rn") {
+    return called_instead(ward.record.state(), {at, what}, person, duty, ward.now_context());
+  };
+  EXPECT_EQ(instead(anc, called_for::accept, "nina"), std::nullopt) << "it is hers";
+  duties.held["onc-rn"].holder = "tom";
+  EXPECT_EQ(instead(anc, called_for::accept, "nina"), "tom");
+  EXPECT_EQ(instead(message, called_for::acknowledge, "nina"), "tom");
+  EXPECT_EQ(instead(anc, called_for::accept, "tom"), std::nullopt);
+  EXPECT_EQ(instead(anc, called_for::accept, "nina", ""), std::nullopt) << "asked by name, for no duty";
+  duties.held["onc-rn"].holder = "";
+  EXPECT_EQ(instead(anc, called_for::accept, "nina"), "claire") << "nobody holds it, and its lead answers";
+  duties.held["onc-rn"].holder = "tom";
+  ASSERT_THAT(does("tom", accept(anc)), accepted());
+  duties.held["onc-rn"].holder = "nina";
+  EXPECT_EQ(instead(anc, called_for::act, "tom"), "nina") << "and so it is with what was accepted";
+  duties.held["onc-rn"].holder = "weiss";
+  EXPECT_EQ(instead(anc, called_for::act, "tom"), instead(anc, called_for::act, "nina")) << "who is not on the team cannot have it";
+  EXPECT_EQ(instead(anc, called_for::act, "tom"), answers_for(anc));
+}
+
+TEST_F(notifications, say_for_which_duty_somebody_is_called) {
+  duties.held["onc-md"] = {"claire", "rao", {}};
+  asks(clinical, task().stat().to_duty("onc-rn").then("omar").then_duty("onc-md"));
+  ward.says("rao", post(clinical).stat().to_duty("onc-rn").to("omar"));
+  passes_until(monday + 10min);
+  std::vector<std::string> told;
+  record_state state("rosa");
+  for (const auto& entry : ward.record.log()) {
+    apply(state, entry);
+    for (const auto& one : calls_after(state, entry, ward.now_context()).calls) {
+      if (!entry.has_message_escalated()) told.push_back(one.person + " for " + one.duty);
+    }
+  }
+  EXPECT_THAT(told, ElementsAre("nina for onc-rn", "nina for onc-rn", "omar for ", "omar for ", "claire for onc-md"));
+}
+
 TEST(obligation_names, read_back_as_they_were_written) {
   for (const auto what : {called_for::accept, called_for::act, called_for::stop, called_for::take_over, called_for::acknowledge}) {
     const obligation_key key{{clinical, 17}, what};

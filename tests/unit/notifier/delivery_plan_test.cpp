@@ -94,10 +94,16 @@ TEST(delivery_plan, no_channel_left_ends_at_a_human_and_the_person_is_called_aga
   const auto routine = planned(v1::PRIORITY_ROUTINE, 1, 1).after(refused);
   EXPECT_FALSE(routine.exhausted) << "it waits in the worklist";
   EXPECT_FALSE(routine.outcome.then);
-  EXPECT_FALSE(after_nobody(planned(v1::PRIORITY_ROUTINE).delivery, t0).exhausted);
-  const auto nobody = after_nobody(planned(v1::PRIORITY_STAT).delivery, t0);
+  EXPECT_FALSE(after_nobody(planned(v1::PRIORITY_ROUTINE).delivery, {}, t0).exhausted);
+  auto stat = planned(v1::PRIORITY_STAT);
+  const auto nobody = after_nobody(stat.delivery, stat.payload, t0);
   EXPECT_TRUE(nobody.exhausted);
   EXPECT_FALSE(nobody.outcome.then);
+  stat.payload.set_duty("onc-rn");
+  const auto for_a_duty = after_nobody(stat.delivery, stat.payload, t0);
+  EXPECT_TRUE(for_a_duty.exhausted);
+  ASSERT_TRUE(for_a_duty.outcome.then) << "somebody else may come to have it";
+  EXPECT_EQ(suffix(*for_a_duty.outcome.then), "-2-0");
 }
 
 TEST(delivery_plan, a_wish_to_wait_is_heard_within_the_patience_of_the_priority) {
@@ -157,6 +163,21 @@ TEST(delivery_plan, a_call_that_waits_for_the_end_of_quiet_hours_was_not_tried) 
   EXPECT_EQ(outcome.state, delivery_state::waiting);
   EXPECT_EQ(outcome.next, t0 + 8h);
   EXPECT_FALSE(outcome.attempted);
+}
+
+TEST(delivery_plan, a_call_that_is_passed_on_begins_with_the_first_channel_of_whoever_has_the_duty_now) {
+  auto one = planned(v1::PRIORITY_STAT, 3, 1);
+  one.payload.set_duty("onc-rn");
+  const auto outcome = passed_on(one.delivery, one.payload, "tom", true, t0);
+  EXPECT_EQ(outcome.state, delivery_state::failed);
+  ASSERT_TRUE(outcome.then);
+  EXPECT_EQ(outcome.then->recipient, "tom");
+  EXPECT_EQ(outcome.then->not_before, t0) << "at once";
+  EXPECT_EQ(suffix(*outcome.then), "-4-0");
+  internal::DeliveryPayload next;
+  ASSERT_TRUE(next.ParseFromString(outcome.then->payload));
+  EXPECT_EQ(next.duty(), "onc-rn") << "and goes on from person to person";
+  EXPECT_FALSE(passed_on(one.delivery, one.payload, "", true, t0).then);
 }
 
 }  // namespace

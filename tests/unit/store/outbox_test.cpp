@@ -317,6 +317,25 @@ TEST_P(outbox, what_follows_an_attempt_is_added_with_its_outcome) {
   EXPECT_FALSE(loop_.run(store_->find_delivery("letter.3")).value()) << "nothing follows what is quiet";
 }
 
+TEST_P(outbox, what_follows_an_attempt_may_be_for_somebody_else) {
+  must_commit(request("patient/rosa").sends("letter.1", "task"));
+  claim("w", 10, 20);
+  const following_delivery second{"letter.2", "phone", "second", request::at(70), "bob"};
+  EXPECT_TRUE(loop_.run(store_->record_outcomes({{"letter.1", "w", 1, delivery_state::failed, {}, second}})).value().at(0));
+  EXPECT_EQ(delivery("letter.2").what.recipient, "bob");
+  EXPECT_EQ(delivery("letter.2").what.obligation, "task");
+  const auto waiting_for = [&](const std::string& person) {
+    std::vector<std::string> ids;
+    for (const auto& one : loop_.run(store_->deliveries_to(person, 100)).value()) ids.push_back(one.what.id);
+    return ids;
+  };
+  EXPECT_THAT(waiting_for("bob"), ElementsAre("letter.2"));
+  EXPECT_THAT(waiting_for("ana"), IsEmpty()) << "what failed waits for nobody";
+  must_commit(request("patient/rosa").sends("b", "t", 50).sends("a", "t", 40));
+  EXPECT_THAT(waiting_for("ana"), ElementsAre("a", "b"));
+  EXPECT_THAT(waiting_for("nobody"), IsEmpty());
+}
+
 TEST_P(outbox, a_claim_in_which_nothing_was_tried_is_no_attempt) {
   must_commit(request("patient/rosa").sends("letter", "task"));
   claim("w", 10, 20);
@@ -325,6 +344,20 @@ TEST_P(outbox, a_claim_in_which_nothing_was_tried_is_no_attempt) {
   EXPECT_EQ(next_delivery(), request::at(70));
   EXPECT_FALSE(outcome("letter", "w", 1, delivery_state::sent)) << "it is nobody's now";
   EXPECT_THAT(claim("v", 70, 80).at(0).attempts, 1u);
+}
+
+TEST_P(outbox, what_is_not_due_may_be_claimed_by_name_while_nobody_has_it) {
+  must_commit(request("patient/rosa").sends("later", "t", 90).sends("tried", "t").sends("other", "t", 90));
+  claim("w", 1, 95, {"tried"});
+  const auto early = [&](const std::string& worker) {
+    std::vector<std::string> ids;
+    delivery_claim claim{worker, request::at(2), request::at(50), {"later", "tried"}, 10, true};
+    for (const auto& one : loop_.run(store_->claim_deliveries(std::move(claim))).value()) ids.push_back(one.what.id);
+    return ids;
+  };
+  EXPECT_THAT(early("v"), ElementsAre("later"));
+  EXPECT_THAT(early("u"), IsEmpty());
+  EXPECT_EQ(delivery("other").attempts, 0u);
 }
 
 TEST_P(outbox, what_is_done_is_taken_off_after_a_time) {
