@@ -1,6 +1,7 @@
 // `careteam audit`: who was given which entries of a record. Ids, places and times only, never what an entry says.
 #include <algorithm>
 #include <boost/json.hpp>
+#include <functional>
 #include <iostream>
 #include <vector>
 
@@ -35,24 +36,23 @@ class answer_line {
   answer_line& add(const admin::reader& who) {
     return add("person", who.person).add("role", role_name(who.role)).add("device", who.device).add("session", who.session);
   }
-  void print(bool json) const {
+  std::string text(bool json) const {
     if (json) {
       boost::json::object object{{"kind", kind_}};
       for (const auto& [name, value] : fields_) object.emplace(name, value);
-      std::cout << boost::json::serialize(object) << '\n';
-      return;
+      return boost::json::serialize(object);
     }
-    std::cout << kind_;
+    std::string line(kind_);
     for (const auto& [name, value] : fields_) {
-      std::cout << ' ' << name << '=';
+      line.append(" ").append(name).append("=");
       // An id as it is; anything that could be taken for something else in quotes.
       if (value.is_string() && is_plain(value.get_string())) {
-        std::cout << std::string_view(value.get_string());
+        line.append(value.get_string());
       } else {
-        std::cout << boost::json::serialize(value);
+        line.append(boost::json::serialize(value));
       }
     }
-    std::cout << '\n';
+    return line;
   }
 
  private:
@@ -78,7 +78,7 @@ const char* name_of(admin::extent end) {
 
 /// What was asked for, read.
 struct question {
-  std::string record;
+  std::string record;  ///< Empty: every one in which the person is found.
   std::string person;
   v1::Stream stream = v1::STREAM_UNSPECIFIED;  ///< Unspecified: any.
   std::uint64_t seq = 0;                       ///< 0: any.
@@ -93,7 +93,9 @@ struct question {
 /// Tells what concerns the question, as it is found.
 class teller {
  public:
-  explicit teller(const question& asked) : asked_(asked) {}
+  /// `record`: named in each line; empty: it was asked for.
+  teller(const question& asked, std::string record, std::function<void(std::string)> print)
+      : asked_(asked), record_(std::move(record)), print_(std::move(print)) {}
 
   void operator()(const admin::disclosure& one) {
     const auto ended = one.closed.value_or(always);
@@ -171,20 +173,23 @@ class teller {
     if (asked_.seq > 0) line.add("earliest", std::max(began, entry_time_));
     return true;
   }
-  void tell(const answer_line& line) const { line.print(asked_.json); }
+  void tell(answer_line line) const { print_(line.add("record", record_).text(asked_.json)); }
 
   const question& asked_;
+  std::string record_;
+  std::function<void(std::string)> print_;
   care::instant entry_time_ = care::instant::min();
 };
 
 /// The question, or nothing after saying on stderr what is wrong with it.
 std::optional<question> read_question(const audit_request& asked) {
   question read;
-  if (asked.patient.empty() && asked.duty.empty() && !asked.organization) {
-    std::cerr << "careteam audit: needs --patient, --duty or --organization\n";
+  const bool named = !asked.patient.empty() || !asked.duty.empty() || asked.organization;
+  if (!named && (asked.person.empty() || asked.seq > 0)) {
+    std::cerr << "careteam audit: needs --patient, --duty or --organization, or --person alone for all records\n";
     return std::nullopt;
   }
-  read.record = asked.duty.empty() ? care::record_key(asked.patient) : care::duty_record_key(asked.duty);
+  if (named) read.record = asked.duty.empty() ? care::record_key(asked.patient) : care::duty_record_key(asked.duty);
   read.person = asked.person;
   read.stream = stream_named(asked.stream);
   read.seq = asked.seq;
@@ -203,6 +208,58 @@ std::optional<question> read_question(const audit_request& asked) {
   return read;
 }
 
+/// Tells what a record's audit says to the question.
+void look_through(store::record_history& history, const std::string& record, const std::vector<store::stream_head>& streams,
+                  const question& asked, teller& tell) {
+  std::array<std::uint64_t, care::stream_count> heads{};
+  for (const auto& one : streams) {
+    if (one.stream < heads.size()) heads[one.stream] = one.head;
+  }
+  admin::audit_trail trail(heads, [&](const admin::audit_finding& found) { std::visit(tell, found); });
+  v1::Entry entry;
+  history.each(record, [&](const store::stored_entry& stored) {
+    const auto stream = static_cast<v1::Stream>(stored.stream);
+    const bool is_audit = stream == v1::STREAM_AUDIT;
+    const bool is_asked_for = asked.seq > 0 && stream == asked.stream && stored.seq >= asked.seq;
+    if (is_audit || is_asked_for) {
+      if (!coordination::parse_entry(stored, entry)) {
+        throw std::runtime_error("entry " + std::to_string(stored.seq) + " of stream " + std::to_string(stored.stream) + " of " + record +
+                                 " cannot be read: run careteam verify");
+      }
+      if (is_asked_for) tell.look_into(entry);
+      if (is_audit) trail.take(entry);
+    }
+    if (!is_audit && stored.stream < heads.size()) trail.pass(stream, stored.seq);
+  });
+  trail.finish();
+  if (asked.seq > 0) tell.tell_cursors(history.cursors(record, static_cast<store::stream_kind>(asked.stream)));
+}
+
+internal::NoteAudit note_of(const question& asked, const std::string& record) {
+  internal::NoteAudit note;
+  note.set_patient_id(care::patient_of_key(record).value_or(std::string()));
+  note.set_duty_id(care::duty_of_key(record).value_or(std::string()));
+  note.set_person_id(asked.person);
+  note.set_stream(asked.stream);
+  note.set_seq(asked.seq);
+  return note;
+}
+
+/// What a person was given, of whatever record. It is noted in those where something was found, before it is told.
+int audit_person(const runtime::config& settings, store::record_history& history, const question& asked) {
+  std::vector<internal::NoteAudit> notes;
+  std::vector<std::string> lines;
+  for (const auto& record : history.keys({})) {
+    const auto before = lines.size();
+    teller tell(asked, record, [&](std::string line) { lines.push_back(std::move(line)); });
+    look_through(history, record, history.heads(record), asked, tell);
+    if (lines.size() > before) notes.push_back(note_of(asked, record));
+  }
+  if (!notes.empty() && !note_readings(settings, notes, "audit")) return exit_failed;
+  for (const auto& line : lines) std::cout << line << '\n';
+  return exit_done;
+}
+
 }  // namespace
 
 int audit(const std::filesystem::path& config_file, const audit_request& request) {
@@ -211,41 +268,16 @@ int audit(const std::filesystem::path& config_file, const audit_request& request
   const auto settings = read_config(config_file);
   if (!settings) return exit_failed;
   store::record_history history(settings->store.path.string());
+  if (asked->record.empty()) return audit_person(*settings, history, *asked);
   const auto streams = history.heads(asked->record);
-  std::array<std::uint64_t, care::stream_count> heads{};
-  for (const auto& one : streams) {
-    if (one.stream < heads.size()) heads[one.stream] = one.head;
-  }
-  if (streams.empty() || (asked->seq > heads[static_cast<std::size_t>(asked->stream)])) {
+  const auto of_stream = std::ranges::find(streams, static_cast<store::stream_kind>(asked->stream), &store::stream_head::stream);
+  if (streams.empty() || (asked->seq > 0 && (of_stream == streams.end() || asked->seq > of_stream->head))) {
     std::cerr << "careteam audit: there is no such " << (streams.empty() ? "record" : "entry") << '\n';
     return exit_failed;
   }
-  internal::NoteAudit note;
-  note.set_patient_id(request.patient);
-  note.set_duty_id(request.duty);
-  note.set_person_id(asked->person);
-  note.set_stream(asked->stream);
-  note.set_seq(asked->seq);
-  if (!note_reading(*settings, note, "audit")) return exit_failed;
-  teller tell(*asked);
-  admin::audit_trail trail(heads, [&](const admin::audit_finding& found) { std::visit(tell, found); });
-  v1::Entry entry;
-  history.each(asked->record, [&](const store::stored_entry& stored) {
-    const auto stream = static_cast<v1::Stream>(stored.stream);
-    const bool is_audit = stream == v1::STREAM_AUDIT;
-    const bool is_asked_for = asked->seq > 0 && stream == asked->stream && stored.seq >= asked->seq;
-    if (is_audit || is_asked_for) {
-      if (!coordination::parse_entry(stored, entry)) {
-        throw std::runtime_error("entry " + std::to_string(stored.seq) + " of stream " + std::to_string(stored.stream) + " of " +
-                                 asked->record + " cannot be read: run careteam verify");
-      }
-      if (is_asked_for) tell.look_into(entry);
-      if (is_audit) trail.take(entry);
-    }
-    if (!is_audit && stored.stream < heads.size()) trail.pass(stream, stored.seq);
-  });
-  trail.finish();
-  if (asked->seq > 0) tell.tell_cursors(history.cursors(asked->record, static_cast<store::stream_kind>(asked->stream)));
+  if (!note_reading(*settings, note_of(*asked, asked->record), "audit")) return exit_failed;
+  teller tell(*asked, {}, [](const std::string& line) { std::cout << line << '\n'; });
+  look_through(history, asked->record, streams, *asked, tell);
   return exit_done;
 }
 

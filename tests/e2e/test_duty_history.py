@@ -127,6 +127,13 @@ async def test_who_was_given_what_of_a_duty_is_audited(clinic):  # noqa: F811
     assert {one["person"] for one in given} == {"alex", "nina", "tom"} and {one["stream"] for one in given} == {"duty"}
     assert "alex" not in {one.get("person") for one in of_the_duty("--stream", "clinical")}
     assert len([one for one in of_the_duty() if one["kind"] == "audited"]) == 2
+    everything = clinic.tool("audit", "--config", clinic.config, "--json", "--person", "nina")
+    assert everything.returncode == 0, everything.stderr
+    told = [json.loads(line) for line in everything.stdout.splitlines()]
+    assert {one["person"] for one in told} == {"nina"} and {one["record"] for one in told} == {"duty/onc-rn", "patient/pat", "patient/mei"}
+    assert [one for one in of_the_duty() if one["kind"] == "audited"][-1]["person"] == "nina", "looked into where something was found"
+    earlier = clinic.tool("audit", "--config", clinic.config, "--json", "--person", "nina", "--to", "2026-01-01")
+    assert earlier.returncode == 0 and not earlier.stdout
     for wrong in (["--duty", "no-such"], ["--duty", "../onc-rn"]):
         done = clinic.tool("audit", "--config", clinic.config, *wrong)
         assert done.returncode == 1 and "no such record" in done.stderr and not done.stdout
