@@ -219,6 +219,16 @@ outcome<facts> confirm(const duty_case& one, const handoff_state& handoff) {
   return result;
 }
 
+/// Of a handoff that ends when the shift is over: the roster is looked at again once all have been told that it is late, and there has been
+/// time to begin another. Nothing: it is looked at by then.
+std::optional<instant> look_after_end(const duty_case& one) {
+  const auto& ended = one.state.shift_end;
+  const auto look = one.state.timers.find(v1::DUTY_TIMER_ROSTER);
+  if (!ended || one.context.now < *ended || look == one.state.timers.end()) return std::nullopt;
+  const auto next = std::max(one.context.now, *ended + manager_told_after) + lead_told_after;
+  return next < look->second.at ? std::optional(next) : std::nullopt;
+}
+
 outcome<facts> end(const duty_case& one, const handoff_state& handoff, const v1::EndHandoff& asked) {
   const bool receiver = !one.who.system && one.who.person_id == handoff.to;
   const bool sender = !one.who.system && one.who.person_id == handoff.from;
@@ -229,6 +239,9 @@ outcome<facts> end(const duty_case& one, const handoff_state& handoff, const v1:
   ended.set_seq(handoff.seq);
   ended.set_end(receiver ? v1::HANDOFF_END_REJECTED : v1::HANDOFF_END_CANCELLED);
   ended.set_reason(asked.reason());
+  if (const auto next = look_after_end(one)) {
+    set_timestamp(*add_fact(result, v1::STREAM_DUTY).mutable_roster_look_set()->mutable_next(), *next);
+  }
   return result;
 }
 

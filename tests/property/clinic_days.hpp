@@ -58,6 +58,8 @@ class clinic_days {
   void leads_look();
   void lead_takes(const std::string& duty);
   void lead_hands_on(const std::string& duty);
+  void lead_returns(const std::string& duty, const std::string& patient);
+  void takes_back(const std::string& duty, const std::string& patient);
 
   // What is asked, and what becomes of it.
   void is_asked(const std::string& patient);

@@ -154,7 +154,7 @@ void clinic_record_keeper::keep_duty(const std::string& duty, const facts& entri
   bool others = false;
   for (const auto& entry : entries) {
     count_handoff(duty, entry);
-    others = others || entry.stream() == v1::STREAM_DUTY;
+    others = others || entry.stream() == v1::STREAM_DUTY || entry.has_patient_taken_back();
     if (!entry.has_duty_holder_changed()) continue;
     EXPECT_EQ(entry.duty_holder_changed().previous_person_id(), holders_[duty]) << "a duty has two holders";
     holders_[duty] = entry.duty_holder_changed().person_id();
@@ -176,15 +176,21 @@ void clinic_record_keeper::check_owners(const std::string& patient) {
   }
 }
 
-/// A task of a duty is answered for by its holder of now, where they may.
+/// A task of a duty is answered for by its holder of now, or by whoever has this patient alone, where they may.
 void clinic_record_keeper::check_holders(const std::string& patient) const {
   const auto& state = world_.patient(patient);
   const auto around = world_.around(patient);
   for (const auto& [at, task] : state.tasks.open) {
     if (task.owner_duty.empty() || !task.open()) continue;
     const auto holder = holders_.find(task.owner_duty);
-    if (holder == holders_.end() || !able(holder->second, at.stream, task.order, around)) continue;
-    EXPECT_EQ(accountable(task, at, around), holder->second) << patient << " " << at.seq;
+    if (holder == holders_.end()) continue;
+    const auto& duty = world_.duty(task.owner_duty);
+    const auto apart = duty.apart.find(patient);
+    const bool alone = apart != duty.apart.end() && world_.people().active(apart->second.person) &&
+                       !on_leave(duty.roster, apart->second.person, world_.now);
+    const auto& answers = alone ? apart->second.person : holder->second;
+    if (!able(answers, at.stream, task.order, around)) continue;
+    EXPECT_EQ(accountable(task, at, around), answers) << patient << " " << at.seq;
   }
 }
 
@@ -377,6 +383,12 @@ void clinic_record_keeper::count_handoff(const std::string& duty, const v1::Entr
       return count(entry.handoff_completed().unwitnessed_by_sender() ? "handoffs confirmed by the lead" : "handoffs confirmed");
     case v1::Entry::kHandoffEnded:
       return count("handoffs that came to nothing");
+    case v1::Entry::kHandoffDelayed:
+      return count("handoffs into another shift");
+    case v1::Entry::kPatientSetApart:
+      return count("patients who were declined");
+    case v1::Entry::kPatientTakenBack:
+      return count("patients who were taken back");
     case v1::Entry::kDutyHolderChanged:
       return count("holders by " + v1::HolderReason_Name(entry.duty_holder_changed().reason()));
     case v1::Entry::kDutyReminded:

@@ -230,7 +230,9 @@ void clinic_days::hands_over(const std::string& duty, std::uint64_t handoff, int
     later(15min, 25min, [=, this] { confirms_for(duty); });
     return later(40min, 60min, [=, this] { hands_over(duty, handoff, tries + 1); });
   }
-  const bool good = duty_good(duty, next->who.person_id, next->command);
+  const auto& said = next->command.synthesize_patient();
+  const bool declines = next->command.has_synthesize_patient() && roll_.percent(2);
+  const bool good = duty_good(duty, next->who.person_id, declines ? decline_patient(handoff, said.patient_id()) : next->command);
   const auto pause = good ? std::chrono::seconds(30) : std::chrono::seconds(600);
   later(pause / 6, pause, [=, this] { hands_over(duty, handoff, good ? tries : tries + 1); });
 }
@@ -280,7 +282,28 @@ void clinic_days::lead_hands_on(const std::string& duty) {
   duty_good(duty, state.holder, prepare_handoff(to));
 }
 
+/// Whom somebody declined, to whoever has the duty then.
+void clinic_days::lead_returns(const std::string& duty, const std::string& patient) {
+  const auto& state = world_.duty(duty);
+  const auto apart = state.apart.find(patient);
+  if (apart == state.apart.end()) return;
+  if (away(apart->second.person)) return later(2h, 8h, [=, this] { lead_returns(duty, patient); });
+  duty_good(duty, apart->second.person, return_patient(patient, v1::HandoffNote::SEVERITY_STABLE));
+  later(10min, 3h, [=, this] { takes_back(duty, patient); });
+}
+
+void clinic_days::takes_back(const std::string& duty, const std::string& patient) {
+  const auto& state = world_.duty(duty);
+  if (!state.apart.contains(patient)) return;
+  if (state.holder.empty() || away(state.holder)) return later(2h, 8h, [=, this] { takes_back(duty, patient); });
+  duty_good(duty, state.holder, take_back(patient));
+}
+
 void clinic_days::notice_in_duty(const std::string& duty, const v1::Entry& entry) {
+  if (entry.has_patient_set_apart()) {
+    const auto patient = entry.patient_set_apart().patient_id();
+    later(1h, 9h, [=, this] { lead_returns(duty, patient); });
+  }
   if (entry.has_handoff_prepared()) {
     const auto seq = entry.seq();
     const auto chance = roll_.below(100);

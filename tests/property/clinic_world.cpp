@@ -164,7 +164,8 @@ std::optional<attempt> next_handoff_step(const clinic_world& in, const std::stri
   const auto& handoff = *duty.handoff;
   const auto by_sender = [&](v1::Command command) { return attempt{person(handoff.from), std::move(command)}; };
   const auto by_receiver = [&](v1::Command command) { return attempt{person(handoff.to), std::move(command)}; };
-  const auto list = owed_by_place(in.owed_by_duty(id));
+  auto list = owed_by_place(in.owed_by_duty(id));
+  std::erase_if(list, [&](const auto& one) { return duty.apart.contains(one.second.patient_id); });
   const auto missing = not_described(handoff, list);
   const bool begun = handoff.stage != handoff_stage::draft && handoff.stage != handoff_stage::requested;
   if (begun && hash_of(list) != handoff.owed_hash) return by_receiver(show_delta(handoff.seq));
@@ -180,7 +181,7 @@ std::optional<attempt> next_handoff_step(const clinic_world& in, const std::stri
       return by_receiver(take_handoff(handoff.seq));
     case handoff_stage::accepted:
       for (const auto& [patient, said] : handoff.patients) {
-        if (!said.synthesized) return by_receiver(synthesize(handoff.seq, patient, top_action(handoff.owed, patient)));
+        if (!said.synthesized && !said.declined) return by_receiver(synthesize(handoff.seq, patient, top_action(handoff.owed, patient)));
       }
       return std::nullopt;
     case handoff_stage::in_progress:

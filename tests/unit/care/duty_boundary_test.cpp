@@ -89,6 +89,25 @@ TEST_F(boundaries, so_it_is_when_the_next_shift_was_moved_forward_meanwhile) {
   EXPECT_EQ(duty().handoff->to, "noah");
 }
 
+TEST_F(boundaries, one_that_is_ended_when_the_shift_is_over_is_prepared_again_after_the_last_alarm) {
+  until(chicago(23, 19, 20));
+  good("tom", end_handoff(handoff()));
+  until(chicago(23, 19, 44));
+  EXPECT_EQ(handoff(), 0u) << "there is time to begin another";
+  EXPECT_THAT(told(v1::DUTY_TIMER_MANAGER), ElementsAre(chicago(23, 19, 30)));
+  until(chicago(23, 19, 50));
+  ASSERT_NE(handoff(), 0u);
+  EXPECT_EQ(prepared_at(), chicago(23, 19, 45));
+  good("tom", end_handoff(handoff()));
+  until(chicago(23, 20, 29));
+  EXPECT_EQ(handoff(), 0u);
+  EXPECT_THAT(told(v1::DUTY_TIMER_LEAD), ElementsAre(chicago(23, 19, 15), chicago(23, 20))) << "an end puts off no alarm";
+  EXPECT_THAT(told(v1::DUTY_TIMER_MANAGER), ElementsAre(chicago(23, 19, 30), chicago(23, 20, 15)));
+  until(chicago(23, 20, 35));
+  EXPECT_EQ(prepared_at(), chicago(23, 20, 30));
+  check_replay();
+}
+
 TEST_F(boundaries, who_was_handed_the_duty_early_does_not_hand_it_back) {
   until(chicago(23, 18, 20));
   good("grace", end_handoff(handoff()));
