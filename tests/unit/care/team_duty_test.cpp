@@ -40,7 +40,8 @@ class team_duty : public task_ward {
     return item && item->how == standing::answers;
   }
   v1::RosterMember row_of_the_duty(roster_reader reader) const {
-    for (const auto& row : roster_view(ward.team(), 0, ward.now, reader).members()) {
+    const auto roster = roster_view(ward.team(), 0, ward.now, reader);
+    for (const auto& row : roster.members()) {
       if (!row.duty_id().empty()) return row;
     }
     return {};
