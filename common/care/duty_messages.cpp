@@ -14,6 +14,18 @@ bool is_zone_name(const std::string& name) {
   });
 }
 
+/// Days as FHIR and ISO 8601 count them: 1 Monday … 7 Sunday. Abseil counts from Monday too, from 0.
+std::optional<std::set<absl::Weekday>> days_of(const v1::Rotation& from) {
+  std::set<absl::Weekday> days;
+  for (const auto day : from.weekday()) {
+    if (day < 1 || day > 7) return std::nullopt;
+    days.insert(static_cast<absl::Weekday>(day - 1));
+  }
+  return days;
+}
+
+}  // namespace
+
 std::optional<absl::CivilDay> day_of(const std::string& text) {
   const auto number = [&](std::size_t at, std::size_t size) {
     int value = -1;
@@ -31,18 +43,6 @@ std::optional<absl::CivilDay> day_of(const std::string& text) {
 std::string text_of(absl::CivilDay day) {
   return absl::FormatCivilTime(day);
 }
-
-/// Days as FHIR and ISO 8601 count them: 1 Monday … 7 Sunday. Abseil counts from Monday too, from 0.
-std::optional<std::set<absl::Weekday>> days_of(const v1::Rotation& from) {
-  std::set<absl::Weekday> days;
-  for (const auto day : from.weekday()) {
-    if (day < 1 || day > 7) return std::nullopt;
-    days.insert(static_cast<absl::Weekday>(day - 1));
-  }
-  return days;
-}
-
-}  // namespace
 
 std::optional<absl::TimeZone> zone_named(const std::string& name) {
   absl::TimeZone zone;

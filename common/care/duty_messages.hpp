@@ -12,6 +12,10 @@ namespace careteam::care {
 /// The zone of this name, as the machine's tzdata has it; nothing: there is none, or it is no name of a zone.
 std::optional<absl::TimeZone> zone_named(const std::string& name);
 
+/// The day of a date such as "2026-12-01"; nothing: there is none such between 1900 and 2200.
+std::optional<absl::CivilDay> day_of(const std::string& text);
+std::string text_of(absl::CivilDay day);
+
 std::optional<time_span> span_of(const v1::Period& period);
 void put_span(v1::Period& to, const time_span& span);
 

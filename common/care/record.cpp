@@ -70,6 +70,7 @@ outcome<facts> decide_action(const record_state& state, const v1::Command& comma
     return decide_team(state.team, command, who, {with.now, with.people, heads, with.tasks.duties});
   const task_context around_tasks{with.now, state.team, with.people, state.chat, heads, with.tasks};
   if (on_tasks(command.action_case())) return decide_task(state.tasks, command, who, around_tasks);
+  if (on_protocols(command.action_case())) return decide_protocol(state.protocols, state.tasks, command, who, around_tasks);
   if (command.has_fire_message_timer()) return fire_message_timer(state.chat, command.fire_message_timer(), who, around_tasks);
   return decide_chat(state.chat, command, who,
                      {with.now, state.team, heads, with.stat_in_last_hour, with.stat_per_hour, &with.people, with.tasks});
@@ -314,6 +315,7 @@ void apply(record_state& state, const v1::Entry& entry) {
     apply_team(state.team, entry);
     apply_chat(state.chat, entry);
     apply_task(state.tasks, entry);
+    apply_protocols(state.protocols, state.tasks, entry);
     const place here{entry.stream(), entry.seq()};
     const place task{entry.stream(), about_task(entry)};
     if (task.seq != 0 || state.tasks.open.contains(here)) {
@@ -321,6 +323,9 @@ void apply(record_state& state, const v1::Entry& entry) {
     }
     if (const auto message = timed_message(entry); message.seq != 0) {
       keep_timer(state.timers, state.chat, message, state.patient_id, state.version);
+    }
+    if (const auto protocol = timed_protocol(entry); !protocol.id.empty()) {
+      keep_timer(state.timers, state.protocols, protocol, state.patient_id, state.version);
     }
   }
 }

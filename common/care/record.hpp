@@ -11,6 +11,7 @@
 #include "care/chat.hpp"
 #include "care/duty.hpp"
 #include "care/organization.hpp"
+#include "care/protocol.hpp"
 #include "care/task.hpp"
 #include "care/team.hpp"
 #include "care/timer_board.hpp"
@@ -50,6 +51,7 @@ struct record_state {
   team_state team;
   chat_state chat;
   tasks_state tasks;
+  protocols_state protocols;
   organization_state organization;  ///< Only in the organisation's record.
   duty_state duty;                  ///< Only in a duty's record, whose id is there.
   timer_board timers;

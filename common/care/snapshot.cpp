@@ -6,6 +6,7 @@
 
 #include "care/duty_snapshot.hpp"
 #include "care/invitation.hpp"
+#include "care/protocol_snapshot.hpp"
 #include "care/record.hpp"
 #include "care/task_order.hpp"
 #include "careteam/internal/snapshot.pb.h"
@@ -287,6 +288,7 @@ std::string to_snapshot(const record_state& state) {
   put_team(snapshot, state.team);
   put_chat(snapshot, state.chat);
   put_tasks(snapshot, state.tasks, state.patient_id);
+  put_protocols(snapshot, state.protocols, state.patient_id);
   put_organization(snapshot, state.organization);
   if (state.is_duty()) put_duty(*snapshot.mutable_duty(), state.duty);
   put_timers(snapshot, state.timers);
@@ -317,6 +319,7 @@ std::optional<record_state> from_snapshot(std::string_view bytes) {
   get_team(state.team, snapshot);
   get_chat(state.chat, snapshot);
   get_tasks(state.tasks, snapshot);
+  if (!get_protocols(state.protocols, snapshot)) return std::nullopt;
   get_organization(state.organization, snapshot);
   if (snapshot.has_duty() && !get_duty(state.duty, snapshot.duty())) return std::nullopt;
   get_timers(state.timers, snapshot);

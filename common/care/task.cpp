@@ -196,6 +196,12 @@ void escalate(task_state& task, const v1::TaskEscalated& escalated) {
   task.timers.erase(escalated.timer());
 }
 
+void reschedule(task_state& task, const v1::TaskRescheduled& rescheduled) {
+  task.order.due = time_of(rescheduled.due());
+  if (task.status == v1::TASK_STATUS_ACCEPTED) set_timer(task, v1::TASK_TIMER_DUE, rescheduled.due(), 0);
+  if (rescheduled.has_start_by()) set_timer(task, v1::TASK_TIMER_START, rescheduled.start_by(), 0);
+}
+
 /// One entry about a task.
 void apply_to(task_state& task, const v1::Entry& entry) {
   ++task.version;
@@ -271,6 +277,9 @@ void apply_to(task_state& task, const v1::Entry& entry) {
       break;
     case v1::Entry::kTaskEscalated:
       escalate(task, entry.task_escalated());
+      break;
+    case v1::Entry::kTaskRescheduled:
+      reschedule(task, entry.task_rescheduled());
       break;
     case v1::Entry::kTaskMarkedInError:
       if (entry.task_marked_in_error().proposed()) {
@@ -482,6 +491,8 @@ std::uint64_t about_task(const v1::Entry& entry) {
       return entry.task_escalated().seq();
     case v1::Entry::kTaskMarkedInError:
       return entry.task_marked_in_error().seq();
+    case v1::Entry::kTaskRescheduled:
+      return entry.task_rescheduled().seq();
     case v1::Entry::kCallUndelivered:
       return entry.call_undelivered().seq();
     default:

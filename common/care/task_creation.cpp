@@ -8,17 +8,6 @@
 namespace careteam::care {
 namespace {
 
-/// Asking for a task is speaking in its stream.
-outcome<void> check_stream(v1::Stream stream, const actor& who, const task_context& context, const std::string& field) {
-  if (!is_chat_stream(stream)) return no_such_stream(field);
-  if (who.system) return {};
-  if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
-  if (!may_post(context.team, who, stream, context.now)) {
-    return refuse(code::permission_denied, field, "may not post to this stream in this role");
-  }
-  return {};
-}
-
 outcome<void> check_creator(const task_order& order, const actor& who, const std::string& field) {
   if (who.system || may_create(who.chosen_role, order.kind, order.priority)) return {};
   return refuse(code::permission_denied, field, "this role may not ask for such a task");
@@ -107,6 +96,26 @@ void set_due(task_order& order, const task_context& context) {
 }
 
 }  // namespace
+
+outcome<void> check_stream(v1::Stream stream, const actor& who, const task_context& context, const std::string& field) {
+  if (!is_chat_stream(stream)) return no_such_stream(field);
+  if (who.system) return {};
+  if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
+  if (!may_post(context.team, who, stream, context.now)) {
+    return refuse(code::permission_denied, field, "may not post to this stream in this role");
+  }
+  return {};
+}
+
+outcome<task_order> check_asking(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
+                                 const std::string& path) {
+  auto order = check_order(asked, path, context.now);
+  if (!order) return order.error();
+  if (auto may = check_creator(*order, who, path + ".kind"); !may) return may.error();
+  if (order->target == task_target{}) return refuse(code::invalid_argument, path + ".target", "needs a person, a role or a duty");
+  if (auto people = resolve_all(*order, stream, who, context, path); !people) return people.error();
+  return order;
+}
 
 outcome<void> check_room(const tasks_state& state, v1::Stream stream, const std::string& field) {
   if (state.open.size() < max_open_tasks) return {};

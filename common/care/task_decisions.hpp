@@ -39,6 +39,13 @@ outcome<facts> draft_task(const tasks_state& state, const v1::DraftTask& asked, 
 outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& asked, const actor& who, const task_context& context);
 outcome<facts> instantiate_task(const tasks_state& state, const v1::InstantiateTask& asked, const actor& who, const task_context& context);
 
+/// Asking for a task is speaking in its stream.
+outcome<void> check_stream(v1::Stream stream, const actor& who, const task_context& context, const std::string& field);
+/// What RequestTask asks of an order in a stream in which somebody may speak: its shape, who may ask for it, and of whom. `path`: the JSON
+/// path of the order in its command.
+outcome<task_order> check_asking(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
+                                 const std::string& path);
+
 // task_acceptance.cpp: T4 to T7.
 outcome<facts> claim_task(const task_case& one);
 outcome<facts> release_task(const task_case& one);
@@ -65,7 +72,11 @@ outcome<facts> fire_task_timer(const tasks_state& state, const v1::FireTaskTimer
 outcome<facts> report_undelivered(const tasks_state& state, const v1::ReportUndelivered& asked, const actor& who,
                                   const task_context& context);
 
-// task_successor.cpp: what follows a task. Each is the only one of its origin, rule and ordinal.
+// task_successor.cpp: what the server asks for by itself.
+/// A task that follows none.
+v1::TaskRequested& add_task(facts& to, v1::Stream stream, const std::string& requester, const task_order& order,
+                            const task_context& context);
+// What follows a task. Each is the only one of its origin, rule and ordinal.
 /// Asks its requester (and a supervisor) to see to a task that was declined or failed; false: nobody is left who could.
 [[nodiscard]] bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule);
 /// Asks a supervisor to see to a task about which everybody is silent; nothing when the silence has reached the safety person.

@@ -5,8 +5,8 @@
 namespace careteam::care {
 namespace {
 
-void add_request(facts& to, v1::Stream stream, const std::string& requester, const task_order& order, const task_origin& origin,
-                 const task_context& context) {
+v1::TaskRequested& add_request(facts& to, v1::Stream stream, const std::string& requester, const task_order& order,
+                               const task_origin& origin, const task_context& context) {
   auto& requested = *add_fact(to, stream).mutable_task_requested();
   put_order(*requested.mutable_order(), order, context.team.patient_id);
   requested.set_requester_person_id(requester);
@@ -16,6 +16,7 @@ void add_request(facts& to, v1::Stream stream, const std::string& requester, con
   requested.mutable_origin()->set_seq(origin.seq);
   requested.mutable_origin()->set_rule(origin.rule);
   requested.mutable_origin()->set_ordinal(origin.ordinal);
+  return requested;
 }
 
 void add_request(facts& to, const task_case& one, const task_order& order, const task_origin& origin) {
@@ -44,6 +45,11 @@ task_order follow_up_for(const task_case& one, const std::vector<std::string>& p
 }
 
 }  // namespace
+
+v1::TaskRequested& add_task(facts& to, v1::Stream stream, const std::string& requester, const task_order& order,
+                            const task_context& context) {
+  return add_request(to, stream, requester, order, {}, context);
+}
 
 bool add_follow_up(facts& to, const task_case& one, v1::TaskRule rule) {
   task_state task = one.task;
