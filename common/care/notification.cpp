@@ -129,6 +129,9 @@ void after_task_entry(call_changes& changes, const record_state& state, const v1
     case v1::Entry::kTaskEscalated:
       after_escalation(to, task, at, entry.task_escalated(), world);
       break;
+    case v1::Entry::kTaskRescheduled:
+      to.off(at, {called_for::act});
+      break;
     case v1::Entry::kTaskStarted:
     case v1::Entry::kTaskPaused:
       to.off(at, {called_for::accept, called_for::act});

@@ -96,6 +96,16 @@ std::string undelivered(const v1::CallUndelivered& fact) {
   return fact.person_id() + " could not be called over any channel";
 }
 
+/// A day before the next cycle is counted backwards from it.
+std::string occasion(const v1::ProtocolOccasion& of) {
+  const auto& one = of.day();
+  const std::string cycle = "cycle " + std::to_string(one.cycle());
+  const std::string day = one.day() > 0 ? "day " + std::to_string(one.day()) + " of " + cycle
+                                        : std::to_string(-static_cast<std::int64_t>(one.day())) + " days before the cycle after " + cycle;
+  return "made by the protocol " + of.protocol_id() + ": its " + one.item_id() + " for " + day + ", scheduled for " +
+         time_of(of.scheduled());
+}
+
 std::string climbed(const v1::EscalationStep& step) {
   if (step.no_response()) return "nobody acknowledged it in time: nobody on the ladder responded, a supervisor is asked";
   return "nobody acknowledged it in time: escalated to L" + std::to_string(step.level()) + ladder_end(step.has_next_by(), step.next_by());
@@ -283,6 +293,11 @@ std::string obligation_words::course(const v1::Entry& entry, const std::string& 
       return "cancelled by " + who + quoted(entry.task_cancelled().reason());
     case v1::Entry::kTaskCancelAcknowledged:
       return who + " has stopped";
+    case v1::Entry::kTaskRescheduled: {
+      const auto& moved = entry.task_rescheduled();
+      return "due " + time_of(moved.due()) + " instead of " + time_of(moved.was_due()) + ": " + who + " moved a cycle of the protocol " +
+             moved.protocol_id() + quoted(moved.reason());
+    }
     case v1::Entry::kCallUndelivered:
       return undelivered(entry.call_undelivered());
     case v1::Entry::kTaskMarkedInError:
@@ -303,6 +318,7 @@ std::string obligation_words::requested(const v1::Entry& entry) const {
   } else if (rule == v1::TASK_RULE_UNACKNOWLEDGED) {
     result += "; follows a message of another stream, because " + rule_name(rule);
   }
+  if (asked.has_protocol()) result += "; " + occasion(asked.protocol());
   return result;
 }
 

@@ -298,6 +298,36 @@ TEST(obligation_histories, a_message_moves_with_its_duty_climbs_and_is_acknowled
   EXPECT_EQ(lines[5], ": acknowledged by tom (oncology-nurse) for the duty onc-rn");
 }
 
+TEST(obligation_histories, a_task_of_a_protocol_says_for_which_day_it_was_made_and_when_its_cycle_moved) {
+  clinic told;
+  auto& asked = *told.rosas(v1::STREAM_CLINICAL).mutable_task_requested();
+  asked.set_requester_person_id("rao");
+  asked.mutable_order()->set_kind(v1::TASK_KIND_RESULT);
+  asked.mutable_order()->set_priority(v1::PRIORITY_ROUTINE);
+  asked.mutable_order()->mutable_target()->set_person_id("nina");
+  auto& occasion = *asked.mutable_protocol();
+  occasion.set_protocol_id("capecitabine");
+  occasion.mutable_day()->set_item_id("refill");
+  occasion.mutable_day()->set_cycle(2);
+  occasion.mutable_day()->set_day(-5);
+  care::set_timestamp(*occasion.mutable_scheduled(), morning + 24h);
+  auto& moved = *told.rosas(v1::STREAM_CLINICAL, "nina").mutable_task_rescheduled();
+  moved.set_seq(1);
+  moved.set_protocol_id("capecitabine");
+  moved.set_reason("low counts");
+  care::set_timestamp(*moved.mutable_was_due(), morning + 24h);
+  care::set_timestamp(*moved.mutable_due(), morning + 48h);
+  const auto lines = told.history();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[0], StartsWith("nina: asked for by the server: routine result task for nina"));
+  EXPECT_THAT(lines[0],
+              HasSubstr("; made by the protocol capecitabine: its refill for 5 days before the cycle after cycle 2, scheduled for "
+                        "2026-11-24T08:00:00"));
+  EXPECT_THAT(lines[1], StartsWith("nina: due 2026-11-25T08:00:00"));
+  EXPECT_THAT(lines[1], HasSubstr(" instead of 2026-11-24T08:00:00"));
+  EXPECT_THAT(lines[1], testing::EndsWith(": nina (oncology-nurse) moved a cycle of the protocol capecitabine"));
+}
+
 TEST(obligation_histories, what_patients_do_not_read_of_a_message_s_ladder_is_told_from_the_audit) {
   clinic told;
   told.says(v1::STREAM_SHARED);

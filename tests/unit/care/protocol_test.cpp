@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "care/notification.hpp"
 #include "task_fixture.hpp"
 
 namespace careteam::care::fixture {
@@ -285,6 +286,8 @@ TEST_F(protocol_test, a_move_tells_the_old_and_the_new_deadline_of_what_nobody_h
   EXPECT_EQ(to_instant(fact.was_due()), utc(2026, 12, 1, 7));
   EXPECT_EQ(to_instant(fact.due()), utc(2026, 12, 3, 7));
   EXPECT_EQ(fact.reason(), "low counts");
+  const auto calls = calls_after(ward.record.state(), moved.front(), ward.now_context());
+  EXPECT_THAT(calls.over, ElementsAre(obligation_key{accepted_one, called_for::act})) << "nobody is called any more about the old deadline";
   const auto& task = task_ward::at(accepted_one);
   EXPECT_EQ(task.status, v1::TASK_STATUS_ACCEPTED) << "whoever accepted it keeps it";
   EXPECT_EQ(task.timers.at(v1::TASK_TIMER_DUE).at, utc(2026, 12, 3, 7));
