@@ -76,7 +76,7 @@ async def test_tasks_come_on_their_days_move_with_their_cycle_and_end_with_the_r
         async def wake(number, hour, *people):
             """The server was down until then."""
             server.kill9()
-            clock.set(int((at(number, hour) - datetime.datetime.now(ZONE)).total_seconds()))
+            clock.set(int((at(number, hour) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()))
             server.start()
             return [await Client.connect(server, person, token=server.token(person, expires=60 * DAY)) for person in people]
 
