@@ -29,10 +29,10 @@ def item(name, days, target, **more):
     return {"itemId": name, "order": {"kind": "TASK_KIND_CARE", "title": name, "target": target}, "days": days, "at": 480, "leadDays": 1, **more}
 
 
-def starting(day1, *items, **more):
+def starting(day1, *items):
     return {"startProtocol": {"stream": "STREAM_CLINICAL", "plan": {
         "protocolId": "capecitabine", "name": "Capecitabine", "timeZone": "Europe/Berlin", "day1": day1.isoformat(), "cycleDays": 7, "cycles": 2,
-        "items": list(items), **more}}}
+        "items": list(items)}}}
 
 
 def protocol(version=0):
@@ -76,7 +76,7 @@ async def test_tasks_come_on_their_days_move_with_their_cycle_and_end_with_the_r
         async def wake(number, hour, *people):
             """The server was down until then."""
             server.kill9()
-            clock.set(int((at(number, hour) - datetime.datetime.now(ZONE)).total_seconds()))
+            clock.set(int((at(number, hour) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()))
             server.start()
             return [await Client.connect(server, person, token=server.token(person, expires=60 * DAY)) for person in people]
 
@@ -142,7 +142,9 @@ async def test_what_is_no_protocol_or_not_ones_to_change_is_refused(form):
         rao, pat = await Client.connect(server, "rao", form), await Client.connect(server, "pat", form)
         for wrong, field in (({"day1": "2027-02-30"}, "day1"), ({"timeZone": "Mars/Base"}, "timeZone"), ({"cycleDays": 366}, "cycleDays"),
                              ({"items": [cbc, cbc]}, "items[0].itemId"), ({"items": [{**cbc, "days": [8]}]}, "items[0].days")):
-            answer = await rao.command("pat", starting(first, cbc, **wrong))
+            command = starting(first, cbc)
+            command["startProtocol"]["plan"] |= wrong
+            answer = await rao.command("pat", command)
             assert answer.code == INVALID_ARGUMENT and answer.field == f"startProtocol.plan.{field}", answer
         assert (await rao.command("pat", starting(first, cbc))).ok
         for command in (starting(first, cbc), moving(1, first), stopping()):

@@ -1,10 +1,7 @@
 // Protocols (C8): tasks by cycle day, each made once; they move when the cycle moves, and are cancelled when the regimen stops.
-#include "care/protocol.hpp"
-
-#include <algorithm>
+#include "protocol_fixture.hpp"
 
 #include "care/notification.hpp"
-#include "task_fixture.hpp"
 
 namespace careteam::care::fixture {
 namespace {
@@ -13,130 +10,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-instant utc(int year, unsigned month, unsigned day, int hour, int minute = 0) {
-  return instant{std::chrono::sys_days{std::chrono::year{year} / static_cast<int>(month) / static_cast<int>(day)} +
-                 std::chrono::hours{hour} + std::chrono::minutes{minute}};
-}
+class protocols : public protocol_ward {};
 
-/// plan("p1", "2026-12-01").cycles(28, 2).item("cbc", task(...), {1, 15})
-class plan {
- public:
-  explicit plan(std::string_view id, std::string_view day1 = "2026-12-01") {
-    plan_.set_protocol_id(std::string(id));
-    plan_.set_name("capecitabine");
-    plan_.set_time_zone("Europe/Berlin");
-    plan_.set_day1(std::string(day1));
-    cycles(28, 2);
-  }
-  plan& cycles(std::uint32_t days, std::uint32_t count) {
-    plan_.set_cycle_days(days);
-    plan_.set_cycles(count);
-    return *this;
-  }
-  plan& item(std::string_view id, const task& order, std::initializer_list<int> days, std::initializer_list<unsigned> in = {},
-             std::uint32_t minute = 480, std::uint32_t lead = 1) {
-    auto& row = *plan_.add_items();
-    row.set_item_id(std::string(id));
-    *row.mutable_order() = order.raw();
-    for (const auto day : days) row.add_days(day);
-    for (const auto cycle : in) row.add_cycles(cycle);
-    row.set_at(minute);
-    row.set_lead_days(lead);
-    return *this;
-  }
-  v1::ProtocolPlan& raw() { return plan_; }
-
- private:
-  v1::ProtocolPlan plan_;
-};
-
-v1::Command start(v1::Stream stream, plan what) {
-  v1::Command command;
-  command.mutable_start_protocol()->set_stream(stream);
-  *command.mutable_start_protocol()->mutable_plan() = what.raw();
-  return command;
-}
-
-v1::Command move(std::string_view id, std::uint32_t cycle, std::string_view day1, std::uint64_t version = 0, v1::Stream stream = clinical) {
-  v1::Command command;
-  auto& asked = *command.mutable_move_cycle();
-  asked.mutable_protocol()->set_stream(stream);
-  asked.mutable_protocol()->set_protocol_id(std::string(id));
-  asked.mutable_protocol()->set_expected_version(version);
-  asked.set_cycle(cycle);
-  asked.set_day1(std::string(day1));
-  asked.set_reason("low counts");
-  return command;
-}
-
-v1::Command stop(std::string_view id, std::uint64_t version = 0, v1::Stream stream = clinical) {
-  v1::Command command;
-  auto& asked = *command.mutable_stop_protocol();
-  asked.mutable_protocol()->set_stream(stream);
-  asked.mutable_protocol()->set_protocol_id(std::string(id));
-  asked.mutable_protocol()->set_expected_version(version);
-  asked.set_reason("progression");
-  return command;
-}
-
-/// "cbc 1/15": the item, the cycle, the day.
-std::string name_of(const v1::ProtocolDay& day) {
-  return day.item_id() + " " + std::to_string(day.cycle()) + "/" + std::to_string(day.day());
-}
-
-class protocol_test : public task_ward {
- protected:
-  protocol_test() { cbc.to(v1::ROLE_ONCOLOGY_NURSE); }
-
-  /// The command of a protocol's timer as it is on the board.
-  std::vector<pending_timer> protocol_timers() const {
-    std::vector<pending_timer> result;
-    for (const auto& [id, timer] : ward.record.state().timers.pending()) {
-      if (id.starts_with("protocol/")) result.push_back(timer);
-    }
-    return result;
-  }
-  /// Fires the protocols' timers that are due until t, in their order, each when it is due or, after an outage, when it is noticed.
-  void asks_until(instant t, bool outage = false) {
-    if (outage) ward.now = std::max(ward.now, t);
-    for (;;) {
-      const auto running = protocol_timers();
-      const auto next = std::ranges::min_element(running, {}, &pending_timer::due);
-      if (next == running.end() || next->due > t) break;
-      ward.now = std::max(ward.now, next->due);
-      v1::Command command;
-      ASSERT_TRUE(command.ParseFromString(next->command));
-      ASSERT_THAT(ward.does(the_system(), command), accepted());
-    }
-    ward.now = std::max(ward.now, t);
-  }
-  /// The tasks that protocols have asked for, in the order of the log.
-  std::vector<v1::Entry> made() const {
-    std::vector<v1::Entry> result;
-    for (const auto& entry : ward.record.log()) {
-      if (entry.has_task_requested() && entry.task_requested().has_protocol()) result.push_back(entry);
-    }
-    return result;
-  }
-  std::vector<std::string> made_names() const {
-    std::vector<std::string> result;
-    for (const auto& entry : made()) result.push_back(name_of(entry.task_requested().protocol().day()));
-    return result;
-  }
-  place task_of(std::string_view name) const {
-    for (const auto& entry : made()) {
-      if (name_of(entry.task_requested().protocol().day()) == name) return {entry.stream(), entry.seq()};
-    }
-    ADD_FAILURE() << "was not made: " << name;
-    return {};
-  }
-  instant due(std::string_view name) const { return *task_ward::at(task_of(name)).order.due; }
-  const protocol_state& running(std::string_view id) const { return ward.record.state().protocols.running.at({clinical, std::string(id)}); }
-
-  task cbc{"CBC", v1::TASK_KIND_RESULT};
-};
-
-TEST_F(protocol_test, each_day_of_each_cycle_has_its_task_once_and_in_order) {
+TEST_F(protocols, each_day_of_each_cycle_has_its_task_once_and_in_order) {
   EXPECT_THAT(does("nina", start(clinical, plan("p1")
                                                .item("cbc", cbc, {1, 15}, {1, 2})
                                                .item("call", task("Call her", v1::TASK_KIND_CALL).to_duty("onc-rn"), {7}, {1})
@@ -155,7 +31,7 @@ TEST_F(protocol_test, each_day_of_each_cycle_has_its_task_once_and_in_order) {
   EXPECT_THAT(protocol_timers(), IsEmpty());
 }
 
-TEST_F(protocol_test, its_tasks_are_asked_of_their_target_like_any_other) {
+TEST_F(protocols, its_tasks_are_asked_of_their_target_like_any_other) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {1})));
   asks_until(utc(2026, 12, 1, 0));
   const auto entry = made().front();
@@ -169,7 +45,7 @@ TEST_F(protocol_test, its_tasks_are_asked_of_their_target_like_any_other) {
   EXPECT_EQ(answers_for(task), "tom");
 }
 
-TEST_F(protocol_test, daylight_saving_moves_no_time_of_the_day) {
+TEST_F(protocols, daylight_saving_moves_no_time_of_the_day) {
   // Berlin's clock goes from 02:00 to 03:00 on 28 March 2027, and shows 02:00 to 03:00 twice on 31 October.
   ward.says(
       "nina",
@@ -186,14 +62,14 @@ TEST_F(protocol_test, daylight_saving_moves_no_time_of_the_day) {
   EXPECT_EQ(scheduled(4), utc(2027, 10, 31, 0, 30)) << "02:30 comes twice: the first";
 }
 
-TEST_F(protocol_test, what_is_asked_for_on_its_day_is_due_by_the_end_of_it) {
+TEST_F(protocols, what_is_asked_for_on_its_day_is_due_by_the_end_of_it) {
   ward.says("nina", start(clinical, plan("p1").item("call", cbc, {1}, {1}, 540, 0)));
   asks_until(utc(2026, 12, 5, 0));
   EXPECT_EQ(to_instant(made().front().time()), utc(2026, 12, 1, 8));
   EXPECT_EQ(due("call 1/1"), utc(2026, 12, 1, 23)) << "midnight in Berlin";
 }
 
-TEST_F(protocol_test, days_that_are_over_when_it_starts_are_not_asked_for_and_todays_are_at_once) {
+TEST_F(protocols, days_that_are_over_when_it_starts_are_not_asked_for_and_todays_are_at_once) {
   // It is Monday, 23 November, 11:42 in Berlin.
   ward.says("nina", start(clinical, plan("p1", "2026-11-20").item("cbc", cbc, {1, 3, 4, 8}, {1}, 480, 1)));
   const auto& passed = last(clinical).protocol_started().passed();
@@ -209,7 +85,7 @@ TEST_F(protocol_test, days_that_are_over_when_it_starts_are_not_asked_for_and_to
               refused_with(code::failed_precondition, "startProtocol.plan.day1"));
 }
 
-TEST_F(protocol_test, an_outage_over_several_days_is_caught_up_in_order_and_once) {
+TEST_F(protocols, an_outage_over_several_days_is_caught_up_in_order_and_once) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {15, 1}).item("call", task("Call").to("nina"), {7}, {1})));
   asks_until(utc(2027, 1, 2, 12), true);
   EXPECT_THAT(made_names(), ElementsAre("cbc 1/1", "call 1/7", "cbc 1/15", "cbc 2/1"));
@@ -222,7 +98,7 @@ TEST_F(protocol_test, an_outage_over_several_days_is_caught_up_in_order_and_once
   EXPECT_THAT(made_names(), SizeIs(5));
 }
 
-TEST_F(protocol_test, a_timer_that_was_overtaken_makes_nothing) {
+TEST_F(protocols, a_timer_that_was_overtaken_makes_nothing) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {1, 15})));
   v1::Command first;
   ASSERT_TRUE(first.ParseFromString(protocol_timers().front().command));
@@ -243,7 +119,7 @@ TEST_F(protocol_test, a_timer_that_was_overtaken_makes_nothing) {
   EXPECT_THAT(protocol_timers(), IsEmpty());
 }
 
-TEST_F(protocol_test, a_moved_cycle_takes_the_later_ones_with_it_and_doubles_nothing) {
+TEST_F(protocols, a_moved_cycle_takes_the_later_ones_with_it_and_doubles_nothing) {
   ward.says("nina", start(clinical, plan("p1").cycles(28, 3).item("cbc", cbc, {1, 15}).item("refill", cbc, {-5}, {}, 480, 1)));
   asks_until(utc(2026, 12, 28, 12));
   ASSERT_THAT(made_names(), ElementsAre("cbc 1/1", "cbc 1/15", "refill 1/-5", "cbc 2/1"));
@@ -260,7 +136,7 @@ TEST_F(protocol_test, a_moved_cycle_takes_the_later_ones_with_it_and_doubles_not
   EXPECT_EQ(due("cbc 3/1"), utc(2027, 2, 2, 7));
 }
 
-TEST_F(protocol_test, a_move_tells_the_old_and_the_new_deadline_of_what_nobody_has_begun) {
+TEST_F(protocols, a_move_tells_the_old_and_the_new_deadline_of_what_nobody_has_begun) {
   ward.says("nina", start(clinical, plan("p1")
                                         .item("a", task("A").urgent().to("tom"), {1}, {1})
                                         .item("b", task("B").to("tom"), {1}, {1})
@@ -298,7 +174,7 @@ TEST_F(protocol_test, a_move_tells_the_old_and_the_new_deadline_of_what_nobody_h
   EXPECT_THAT(made_names(), ElementsAre("a 1/1", "b 1/1", "c 1/1", "d 1/2")) << "what was done is not asked for again";
 }
 
-TEST_F(protocol_test, a_move_into_the_past_asks_for_what_is_left_and_back_again_for_all) {
+TEST_F(protocols, a_move_into_the_past_asks_for_what_is_left_and_back_again_for_all) {
   ward.says("nina", start(clinical, plan("p1").cycles(28, 1).item("cbc", cbc, {1, 15})));
   ward.says("nina", move("p1", 1, "2026-11-16"));
   ASSERT_EQ(last(clinical).protocol_cycle_moved().passed_size(), 1);
@@ -310,14 +186,14 @@ TEST_F(protocol_test, a_move_into_the_past_asks_for_what_is_left_and_back_again_
   EXPECT_EQ(due("cbc 1/1"), utc(2026, 12, 2, 7));
 }
 
-TEST_F(protocol_test, a_move_to_the_same_day_changes_nothing) {
+TEST_F(protocols, a_move_to_the_same_day_changes_nothing) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {1})));
   const auto size = ward.record.log().size();
   EXPECT_THAT(does("nina", move("p1", 2, "2026-12-29")), accepted());
   EXPECT_EQ(ward.record.log().size(), size);
 }
 
-TEST_F(protocol_test, a_stop_cancels_what_is_open_and_whoever_is_doing_it_says_that_they_stopped) {
+TEST_F(protocols, a_stop_cancels_what_is_open_and_whoever_is_doing_it_says_that_they_stopped) {
   ward.says("nina",
             start(clinical, plan("p1").item("a", cbc, {1}).item("b", task("B").to("tom"), {1}).item("c", task("C").to("tom"), {1})));
   const auto other = asks(clinical, task("Something else").to("tom"));
@@ -346,7 +222,7 @@ TEST_F(protocol_test, a_stop_cancels_what_is_open_and_whoever_is_doing_it_says_t
               refused_with(code::already_exists, "startProtocol.plan.protocolId"));
 }
 
-TEST_F(protocol_test, a_reopened_task_is_the_protocols_too) {
+TEST_F(protocols, a_reopened_task_is_the_protocols_too) {
   ward.says("nina", start(clinical, plan("p1").item("a", task("A").to("tom"), {1})));
   asks_until(utc(2026, 11, 30, 8));
   const auto first = task_of("a 1/1");
@@ -360,7 +236,7 @@ TEST_F(protocol_test, a_reopened_task_is_the_protocols_too) {
   EXPECT_EQ(status(again), v1::TASK_STATUS_CANCELLED);
 }
 
-TEST_F(protocol_test, it_ends_by_itself_with_the_last_of_its_tasks) {
+TEST_F(protocols, it_ends_by_itself_with_the_last_of_its_tasks) {
   ward.says("nina", start(clinical, plan("p1").cycles(7, 1).item("a", task("A").to("tom"), {1}).item("b", task("B").to("tom"), {2})));
   asks_until(utc(2026, 12, 31, 0));
   ward.says("nina", cancel(task_of("b 1/2")));
@@ -370,7 +246,7 @@ TEST_F(protocol_test, it_ends_by_itself_with_the_last_of_its_tasks) {
   EXPECT_TRUE(ward.record.state().protocols.ended.contains({clinical, "p1"}));
 }
 
-TEST_F(protocol_test, a_task_is_made_also_when_nobody_is_there_to_ask) {
+TEST_F(protocols, a_task_is_made_also_when_nobody_is_there_to_ask) {
   ward.says("nina", start(clinical, plan("p1").item("pharm", task("Review", v1::TASK_KIND_REVIEW).to("omar"), {1}, {1})));
   ward.leave("omar", v1::ROLE_PHARMACIST);
   asks_until(utc(2026, 11, 30, 8));
@@ -379,7 +255,7 @@ TEST_F(protocol_test, a_task_is_made_also_when_nobody_is_there_to_ask) {
   EXPECT_EQ(answers_for(task), "rao") << "the attending answers for it";
 }
 
-TEST_F(protocol_test, who_is_on_leave_when_it_is_made_is_not_asked_by_name) {
+TEST_F(protocols, who_is_on_leave_when_it_is_made_is_not_asked_by_name) {
   ward.says("rao", start(clinical, plan("p1").item("a", task("A").to("tom"), {1}, {1})));
   duties.away["tom"] = {"onc-rn", "nina", utc(2026, 12, 20, 0)};
   asks_until(utc(2026, 11, 30, 8));
@@ -387,7 +263,7 @@ TEST_F(protocol_test, who_is_on_leave_when_it_is_made_is_not_asked_by_name) {
   EXPECT_EQ(answers_for(task_of("a 1/1")), "nina");
 }
 
-TEST_F(protocol_test, only_staff_who_may_ask_for_such_tasks_start_move_and_stop_it) {
+TEST_F(protocols, only_staff_who_may_ask_for_such_tasks_start_move_and_stop_it) {
   const auto starting = start(clinical, plan("p1").item("cbc", cbc, {1}));
   for (const auto* outsider : {"rosa", "dana"}) {
     EXPECT_EQ(told(does(outsider, starting)), told(no_such_stream("startProtocol.stream")));
@@ -407,7 +283,7 @@ TEST_F(protocol_test, only_staff_who_may_ask_for_such_tasks_start_move_and_stop_
   EXPECT_THAT(does("nina", stop("s1")), refused_with(code::not_found, "stopProtocol.protocol.protocolId")) << "ids are a stream's";
 }
 
-TEST_F(protocol_test, whoever_was_invited_from_now_is_told_nothing_of_what_is_there) {
+TEST_F(protocols, whoever_was_invited_from_now_is_told_nothing_of_what_is_there) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {1})));
   v1::Command inviting;
   auto& asked = *inviting.mutable_invite_consultant();
@@ -424,7 +300,7 @@ TEST_F(protocol_test, whoever_was_invited_from_now_is_told_nothing_of_what_is_th
   EXPECT_THAT(does("gene", stop("p1")), refused_with(code::permission_denied, "stopProtocol.protocol.stream"));
 }
 
-TEST_F(protocol_test, what_is_no_plan_is_refused_and_told_why) {
+TEST_F(protocols, what_is_no_plan_is_refused_and_told_why) {
   const auto refused = [&](std::string_view field, const std::function<void(v1::ProtocolPlan&)>& spoil) {
     plan what("p1");
     what.item("cbc", cbc, {1}).item("call", cbc, {7});
@@ -474,7 +350,7 @@ TEST_F(protocol_test, what_is_no_plan_is_refused_and_told_why) {
               refused_with(code::not_found, "startProtocol.plan.items[0].order.target"));
 }
 
-TEST_F(protocol_test, a_move_that_is_none_is_refused_and_told_why) {
+TEST_F(protocols, a_move_that_is_none_is_refused_and_told_why) {
   ward.says("nina", start(clinical, plan("p1").item("cbc", cbc, {1})));
   EXPECT_THAT(does("nina", move("p9", 1, "2027-01-01")), refused_with(code::not_found, "moveCycle.protocol.protocolId"));
   EXPECT_THAT(does("nina", move("p1", 1, "2027-01-01", 7)), refused_with(code::aborted, "moveCycle.protocol.expectedVersion"));
@@ -492,7 +368,7 @@ TEST_F(protocol_test, a_move_that_is_none_is_refused_and_told_why) {
   EXPECT_THAT(does("nina", stop("p1", 3)), refused_with(code::aborted, "stopProtocol.protocol.expectedVersion"));
 }
 
-TEST_F(protocol_test, a_stream_has_so_many_protocols_at_a_time) {
+TEST_F(protocols, a_stream_has_so_many_protocols_at_a_time) {
   for (std::size_t i = 0; i < max_protocols; ++i) {
     ward.says("nina", start(clinical, plan("p" + std::to_string(i)).item("cbc", cbc, {1})));
   }
