@@ -14,8 +14,8 @@ class duty_index : public duty_directory {
   /// clinic which has named nobody yet is not without one.
   explicit duty_index(const organization_state& people, std::string safety_person = {});
 
-  /// Takes the duty as it is now, in place of what was known of it. One that was not defined yet is none. Answers whether somebody else reads
-  /// by it than before, or in another role.
+  /// Takes the duty as it is now, in place of what was known of it. One that was not defined yet is none. Answers whether somebody else
+  /// reads by it than before, or in another role.
   bool put(const duty_state& duty);
   std::size_t size() const { return duties_.size(); }
 

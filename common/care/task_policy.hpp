@@ -95,8 +95,8 @@ class duty_directory {
   virtual std::vector<std::string> answered_by(std::string_view, instant) const { return {}; }
   /// Nothing: the person is not on leave, as far as any duty knows.
   virtual std::optional<absence> absence_of(std::string_view, instant) const { return std::nullopt; }
-  /// Who holds it, as far as one patient is concerned, by the last entry about it: what time alone makes of it gives nobody access. Nothing:
-  /// there is no such duty.
+  /// Who holds it, as far as one patient is concerned, by the last entry about it: what time alone makes of it gives nobody access.
+  /// Nothing: there is no such duty.
   virtual std::optional<duty_appointment> appointment(std::string_view, std::string_view) const { return std::nullopt; }
 };
 

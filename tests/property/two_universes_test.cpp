@@ -55,7 +55,9 @@ class two_universes : public ::testing::Test {
       EXPECT_EQ(quiet.readable("rosa"), busy.readable("rosa"));
     }
     EXPECT_EQ(shared_bytes(quiet), shared_bytes(busy));
-    const auto roster = [](const rosas_record& ward) { return roster_view(ward.team(), 3, ward.now, roster_reader::guest).SerializeAsString(); };
+    const auto roster = [](const rosas_record& ward) {
+      return roster_view(ward.team(), 3, ward.now, roster_reader::guest).SerializeAsString();
+    };
     EXPECT_EQ(roster(quiet), roster(busy));
     hidden_ += busy.record.log().size() - quiet.record.log().size();
     seen_ += quiet.record.stream(shared).size();
