@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 _generated = tempfile.TemporaryDirectory(prefix="careteam-proto-")  # Removed at the end, with this object.
 subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={_generated.name}",
-                *(f"careteam/v1/{name}.proto" for name in ("wire", "commands", "duties", "entries", "model"))], check=True)
+                *map(str, (ROOT / "proto" / "careteam" / "v1").glob("*.proto"))], check=True)
 sys.path.insert(0, _generated.name)
 
 from careteam.v1 import entries_pb2, wire_pb2  # noqa: E402
