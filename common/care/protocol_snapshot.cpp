@@ -49,7 +49,7 @@ bool get_protocols(protocols_state& state, const internal::RecordSnapshot& from)
     if (row.has_next_us()) protocol.next = instant{std::chrono::microseconds{row.next_us()}};
     state.running.emplace(protocol_key{row.stream(), row.plan().protocol_id()}, std::move(protocol));
   }
-  for (const auto& row : from.ended_protocols()) state.ended.emplace(row.stream(), row.protocol_id());
+  for (const auto& row : from.ended_protocols()) state.ended.insert({row.stream(), row.protocol_id()});
   return true;
 }
 
