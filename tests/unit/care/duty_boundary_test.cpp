@@ -129,7 +129,7 @@ TEST_F(boundaries, each_shift_that_begins_while_a_handoff_is_under_way_tells_the
   until(chicago(24, 20));  // Nina's own day has come and gone.
   EXPECT_EQ(handoff(), first) << "one at a time";
   ASSERT_EQ(of_kind(v1::Entry::kHandoffDelayed).size(), 1u);
-  const auto& delayed = of_kind(v1::Entry::kHandoffDelayed).back().handoff_delayed();
+  const auto delayed = of_kind(v1::Entry::kHandoffDelayed).back().handoff_delayed();
   EXPECT_EQ(to_instant(delayed.shift_start()), chicago(24, 19));
   EXPECT_THAT(told(v1::DUTY_TIMER_LEAD), ElementsAre(chicago(23, 19, 15), chicago(24, 19, 15)));
   EXPECT_THAT(told(v1::DUTY_TIMER_MANAGER), ElementsAre(chicago(23, 19, 30), chicago(24, 19, 30)));
