@@ -204,7 +204,8 @@ sqlite_writer::stream_state& sqlite_writer::stream(record_state& state, stream_k
   if (auto* found = find_stream(state, kind)) return *found;
   insert_stream_.run(state.id, kind);
   const std::int64_t id = sqlite3_last_insert_rowid(connection_.handle());
-  require(id <= max_streams, "a store has at most 2^31 - 1 streams");
+  // After a failure it is whatever row was inserted last.
+  require(connection_.failed() || id <= max_streams, "a store has at most 2^31 - 1 streams");
   ++cached_streams_;
   const auto at = std::ranges::lower_bound(state.streams, kind, {}, &stream_state::kind);
   return *state.streams.insert(at, stream_state{kind, id});
