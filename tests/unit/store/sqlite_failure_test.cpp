@@ -63,21 +63,6 @@ TEST_F(sqlite_failure, a_full_disk_refuses_everything_of_the_transaction_and_the
   finish();
 }
 
-TEST_F(sqlite_failure, a_full_disk_is_met_before_a_stream_is_made) {
-  auto options = options_for(path_);
-  options.max_file_bytes = 400 * 1024;
-  open(options);
-  ASSERT_TRUE(append(request("patient/rosa").entry(shared, 1, "a")));
-  const auto answer = append(request("patient/rosa", 1).entry(shared, 2, std::string(600 * 1024, 's')).entry(shared + 1, 1, "b"));
-  ASSERT_TRUE(answer.has_error());
-  EXPECT_EQ(answer.error(), errc::unavailable);
-  EXPECT_EQ(reports_, 1);
-  const auto again = append(request("patient/rosa", 1).entry(shared, 2, "s").entry(shared + 1, 1, "b"));
-  ASSERT_TRUE(again);
-  EXPECT_TRUE(std::holds_alternative<committed>(*again));
-  finish();
-}
-
 TEST_F(sqlite_failure, fills_up_to_the_brim_and_still_reads) {
   auto options = options_for(path_);
   options.max_file_bytes = 300 * 1024;

@@ -121,6 +121,38 @@ TEST_P(every_operation, fails_and_no_promise_is_broken) {
 INSTANTIATE_TEST_SUITE_P(sqlite_fault, every_operation, testing::ValuesIn(fault_cases),
                          [](const auto& one) { return std::string(one.param.name); });
 
+// Hardly any cache: the index of the streams is read from the disk when one is made, after rows with greater numbers were inserted.
+TEST(sqlite_fault, a_read_that_fails_where_a_stream_is_made_refuses_no_more_than_the_append) {
+  constexpr std::uint64_t records = 600;
+  disk::plan plan;
+  const watched_folder folder(plan);
+  event_loop loop;
+  auto options = options_for(folder.store());
+  options.cache_bytes = 8 << 10;
+  auto store = open_sqlite(loop.context().get_executor(), std::move(options));
+  const auto patient = [](std::uint64_t number) { return "patient/" + std::to_string(number); };
+  for (std::uint64_t i = 0; i < records; ++i) ASSERT_TRUE(loop.run(store->append(request(patient(i)).entry(1, 1, "a"))));
+  plan.operations = disk::read_operation;
+  plan.error = EIO;
+  std::uint64_t refused = 0;
+  for (std::uint64_t at = 1; at <= 40; ++at) {
+    const auto number = at * 13;
+    plan.counted = plan.fired = 0;
+    plan.at = at % 8 + 1;
+    plan.times = 1;
+    plan.what = disk::fail;
+    const auto answer = loop.run(store->append(request(patient(number), 1).entry(1, 2, "b").entry(2, 1, "c")));
+    plan.what = disk::nothing;
+    if (answer) continue;
+    ++refused;
+    EXPECT_EQ(answer.error(), errc::unavailable);
+    ASSERT_TRUE(loop.run(store->append(request(patient(number), 1).entry(1, 2, "b").entry(2, 1, "c"))));
+  }
+  EXPECT_GT(refused, 0u) << "the fault was never felt";
+  loop.run(store->close());
+  EXPECT_TRUE(verify_sqlite(folder.store(), {}).sound());
+}
+
 /// What a power loss leaves at one moment, and what was promised until then.
 struct moment {
   std::string folder;
