@@ -26,7 +26,6 @@ namespace careteam::coordination {
 
 class duties;
 class record_host;
-class record_hosts;
 class people;
 
 /// The answer to a command: where its first entry is, or why there is none.

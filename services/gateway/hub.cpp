@@ -69,8 +69,11 @@ void hub::answering_changed(const std::set<std::string>& people) {
   for (const auto& [person, sessions] : by_person_) {
     const bool theirs = people.contains(person);
     for (session* one : sessions) {
-      if (theirs) one->refresh_worklists();
-      if (!theirs) one->refresh_duty_list();
+      if (theirs) {
+        one->refresh_worklists();
+      } else {
+        one->refresh_duty_list();
+      }
     }
   }
 }

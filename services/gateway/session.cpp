@@ -292,7 +292,7 @@ void session::reconsider(attachment& at) {
     const auto left = at.host;
     std::erase_if(attachments_, [&](const auto& one) { return one.get() == &at; });
     for (const auto& list : worklists_) {
-      if (list) list->lost(left->state());
+      if (list) list->lost(left->state().patient_id);
     }
     return;
   }

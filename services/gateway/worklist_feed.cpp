@@ -293,8 +293,7 @@ void worklist_feed::settle_record(const std::string& patient_id, const coordinat
   tell_soon();
 }
 
-void worklist_feed::lost(const care::record_state& record) {
-  const auto& patient_id = record.patient_id;
+void worklist_feed::lost(const std::string& patient_id) {
   std::vector<item_key> gone;
   for (auto one = told_.lower_bound({patient_id, care::place{}}); one != told_.end() && one->first.first == patient_id; ++one) {
     gone.push_back(one->first);

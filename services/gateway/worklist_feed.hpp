@@ -42,7 +42,7 @@ class worklist_feed : public std::enable_shared_from_this<worklist_feed> {
   /// Who may read, or who answers, may have changed in all of a record.
   void reconsider(const attachment& at);
   /// The session follows the record no more.
-  void lost(const care::record_state& record);
+  void lost(const std::string& patient_id);
   /// Tells what has changed since the last time.
   void flush();
   void stop() { stopped_ = true; }

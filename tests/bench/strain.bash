@@ -28,25 +28,14 @@ notifier() {
   done
 }
 
-# A duty that is handed over, with few obligations and with many.
-handoff() {
-  wanted handoff || return 0
-  local repetition
+# told_by NAME SCRIPT: a scenario that brings its own server and prints one JSON object.
+told_by() {
+  local scenario=$1 script=$2 repetition
+  wanted "$scenario" || return 0
   for ((repetition = 1; repetition <= repetitions; ++repetition)); do
-    say "handoff, repetition $repetition of $repetitions"
-    "$bench/handoff_cost.py" --careteam "$careteam" >"$work/result" || failed=1
-    "$bench/report.py" tag scenario=handoff kind=server "repetition=$repetition" <"$work/result" >>"$results"
-  done
-}
-
-# A watched worklist, beside the commit that changes it.
-worklist_live() {
-  wanted worklist_live || return 0
-  local repetition
-  for ((repetition = 1; repetition <= repetitions; ++repetition)); do
-    say "worklist_live, repetition $repetition of $repetitions"
-    "$bench/worklist_live.py" --careteam "$careteam" >"$work/result" || failed=1
-    "$bench/report.py" tag scenario=worklist_live kind=server "repetition=$repetition" <"$work/result" >>"$results"
+    say "$scenario, repetition $repetition of $repetitions"
+    "$bench/$script" --careteam "$careteam" >"$work/result" || failed=1
+    "$bench/report.py" tag "scenario=$scenario" kind=server "repetition=$repetition" <"$work/result" >>"$results"
   done
 }
 
