@@ -27,19 +27,8 @@ bool full(const Things& open, v1::Stream stream, std::size_t limit) {
   return static_cast<std::size_t>(std::distance(begin, end)) >= limit;
 }
 
-/// A stream that the person cannot read does not exist for them; one that they read but may not post to is refused as that.
-outcome<void> check_post(v1::Stream stream, const actor& who, const chat_context& context, const std::string& field) {
-  if (!is_chat_stream(stream)) return no_such_stream(field);
-  if (who.system) return {};
-  if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
-  if (!may_post(context.team, who, stream, context.now)) {
-    return refuse(code::permission_denied, field, "may not post to this stream in this role");
-  }
-  return {};
-}
-
 outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const actor& who, const chat_context& context) {
-  if (auto may = check_post(asked.stream(), who, context, "postMessage.stream"); !may) return may.error();
+  if (auto may = check_post(asked.stream(), who, context.team, context.now, "postMessage.stream"); !may) return may.error();
   if (auto content = check_content(asked.content(), "postMessage.content"); !content) return content.error();
   const auto priority = asked.priority() == v1::PRIORITY_UNSPECIFIED ? v1::PRIORITY_ROUTINE : asked.priority();
   if (asked.mentions_size() > max_mentions) return refuse(code::invalid_argument, "postMessage.mentions", "too many");
@@ -106,7 +95,7 @@ outcome<facts> post(const chat_state& state, const v1::PostMessage& asked, const
 /// The message that its author wants to change.
 outcome<const message_state*> own_message(const chat_state& state, v1::Stream stream, std::uint64_t seq, const actor& who,
                                           const chat_context& context, const std::string& action) {
-  if (auto may = check_post(stream, who, context, action + ".stream"); !may) return may.error();
+  if (auto may = check_post(stream, who, context.team, context.now, action + ".stream"); !may) return may.error();
   const message_state* message = state.message({stream, seq});
   if (!message) return refuse(code::not_found, action + ".seq", "no such message in this stream");
   if (message->author != who.person_id) return refuse(code::permission_denied, action + ".seq", "is somebody else's message");
@@ -238,7 +227,7 @@ outcome<std::string> owner_of_thread(const v1::OpenThread& asked, const actor& w
 }
 
 outcome<facts> open_thread(const chat_state& state, const v1::OpenThread& asked, const actor& who, const chat_context& context) {
-  if (auto may = check_post(asked.stream(), who, context, "openThread.stream"); !may) return may.error();
+  if (auto may = check_post(asked.stream(), who, context.team, context.now, "openThread.stream"); !may) return may.error();
   if (auto title = check_text(asked.title(), "openThread.title", max_title_bytes); !title) return title.error();
   const auto owner = owner_of_thread(asked, who, context);
   if (!owner) return owner.error();
@@ -254,7 +243,7 @@ outcome<facts> open_thread(const chat_state& state, const v1::OpenThread& asked,
 }
 
 outcome<facts> resolve_thread(const chat_state& state, const v1::ResolveThread& asked, const actor& who, const chat_context& context) {
-  if (auto may = check_post(asked.stream(), who, context, "resolveThread.stream"); !may) return may.error();
+  if (auto may = check_post(asked.stream(), who, context.team, context.now, "resolveThread.stream"); !may) return may.error();
   const thread_state* thread = state.thread({asked.stream(), asked.seq()});
   if (!thread) return refuse(code::not_found, "resolveThread.seq", "no such thread in this stream");
   if (thread->resolved) return refuse(code::failed_precondition, "resolveThread.seq", "is resolved already");
@@ -269,7 +258,7 @@ outcome<facts> resolve_thread(const chat_state& state, const v1::ResolveThread& 
 }
 
 outcome<facts> reopen_thread(const chat_state& state, const v1::ReopenThread& asked, const actor& who, const chat_context& context) {
-  if (auto may = check_post(asked.stream(), who, context, "reopenThread.stream"); !may) return may.error();
+  if (auto may = check_post(asked.stream(), who, context.team, context.now, "reopenThread.stream"); !may) return may.error();
   const thread_state* thread = state.thread({asked.stream(), asked.seq()});
   if (!thread) return refuse(code::not_found, "reopenThread.seq", "no such thread in this stream");
   if (!thread->resolved) return refuse(code::failed_precondition, "reopenThread.seq", "is open");
@@ -359,6 +348,14 @@ void apply_message(message_state& message, const v1::Entry& entry) {
 }
 
 }  // namespace
+
+outcome<void> check_post(v1::Stream stream, const actor& who, const team_state& team, instant t, const std::string& field) {
+  if (!is_chat_stream(stream)) return no_such_stream(field);
+  if (who.system) return {};
+  if (!may_read(team, who.person_id, stream, t)) return no_such_stream(field);
+  if (!may_post(team, who, stream, t)) return refuse(code::permission_denied, field, "may not post to this stream in this role");
+  return {};
+}
 
 bool is_chat_stream(v1::Stream stream) {
   return stream == v1::STREAM_SHARED || stream == v1::STREAM_CLINICAL || stream == v1::STREAM_SUPPORT;

@@ -33,6 +33,9 @@ struct place {
 
 /// The streams in which people write: shared, clinical, support.
 bool is_chat_stream(v1::Stream stream);
+/// Whether the actor may speak in a stream, in the role in which they act. One that they cannot read does not exist for them; one that they
+/// read but may not post to is refused as that.
+outcome<void> check_post(v1::Stream stream, const actor& who, const team_state& team, instant t, const std::string& field);
 
 /// Who may answer for one mention: any one of them.
 struct addressee {

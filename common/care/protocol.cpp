@@ -25,7 +25,7 @@ struct protocol_case {
 /// A protocol is speaking in its stream, and a matter of all of it: whoever sees only a part of it changes none. So no answer tells of one
 /// that they do not see.
 outcome<void> check_place(v1::Stream stream, const actor& who, const task_context& context, const std::string& field) {
-  if (auto may = check_stream(stream, who, context, field); !may) return may;
+  if (auto may = check_post(stream, who, context.team, context.now, field); !may) return may;
   if (stream == v1::STREAM_SHARED) return refuse(code::invalid_argument, field, "must be CLINICAL or SUPPORT: a protocol is the staff's");
   if (who.system) return {};
   if (!is_staff(context.team, who.person_id, context.now) || readable_from(context.team, who.person_id, stream, context.now) != 1) {

@@ -83,7 +83,7 @@ outcome<std::vector<std::string>> resolve_all(const task_order& order, v1::Strea
 /// Everything about a new task but whom it asks and whether there is room for it.
 outcome<task_order> check_new(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
                               const std::string& action) {
-  if (auto may = check_stream(stream, who, context, action + ".stream"); !may) return may.error();
+  if (auto may = check_post(stream, who, context.team, context.now, action + ".stream"); !may) return may.error();
   auto order = check_order(asked, action + ".order", context.now);
   if (!order) return order.error();
   if (auto message = check_message(asked, stream, who, context, action + ".order"); !message) return message.error();
@@ -96,16 +96,6 @@ void set_due(task_order& order, const task_context& context) {
 }
 
 }  // namespace
-
-outcome<void> check_stream(v1::Stream stream, const actor& who, const task_context& context, const std::string& field) {
-  if (!is_chat_stream(stream)) return no_such_stream(field);
-  if (who.system) return {};
-  if (!may_read(context.team, who.person_id, stream, context.now)) return no_such_stream(field);
-  if (!may_post(context.team, who, stream, context.now)) {
-    return refuse(code::permission_denied, field, "may not post to this stream in this role");
-  }
-  return {};
-}
 
 outcome<task_order> check_asking(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
                                  const std::string& path) {

@@ -39,8 +39,6 @@ outcome<facts> draft_task(const tasks_state& state, const v1::DraftTask& asked, 
 outcome<facts> request_task(const tasks_state& state, const v1::RequestTask& asked, const actor& who, const task_context& context);
 outcome<facts> instantiate_task(const tasks_state& state, const v1::InstantiateTask& asked, const actor& who, const task_context& context);
 
-/// Asking for a task is speaking in its stream.
-outcome<void> check_stream(v1::Stream stream, const actor& who, const task_context& context, const std::string& field);
 /// What RequestTask asks of an order in a stream in which somebody may speak: its shape, who may ask for it, and of whom. `path`: the JSON
 /// path of the order in its command.
 outcome<task_order> check_asking(v1::Stream stream, const v1::TaskOrder& asked, const actor& who, const task_context& context,
