@@ -187,10 +187,14 @@ bool among_people_of(const record_state& state, std::string_view person, instant
   return state.duty.what.member(person) || state.team.on_team(person, t);
 }
 
+std::string member_key(std::string_view person, std::string_view duty) {
+  return duty.empty() ? std::string(person) : duty_record_key(duty);
+}
+
 bool is_offered(const record_state& state, std::string_view member, instant t) {
-  return state.duty.what.member(member) != nullptr || std::ranges::any_of(state.team.members, [&](const membership& m) {
-           return (m.duty_id.empty() ? m.person_id == member : member_key({}, m.duty_id) == member) && (!m.end || t < *m.end);
-         });
+  const auto duty = duty_of_key(member).value_or(std::string());
+  return state.duty.what.member(member) != nullptr ||
+         std::ranges::any_of(state.team.members, [&](const membership& m) { return m.is_of(member, duty) && (!m.end || t < *m.end); });
 }
 
 v1::Role role_there(const record_state& state, const organization_state& people, std::string_view person, instant t) {

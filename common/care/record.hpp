@@ -72,6 +72,8 @@ std::optional<record_state> new_record(std::string_view key);
 /// Who is offered the record now: the team's people, the duty's, or nobody in particular.
 std::vector<std::string> people_of(const record_state& state, instant t);
 bool among_people_of(const record_state& state, std::string_view person, instant t);
+/// A member in the index of who is offered which records: a person's id, or the key of the duty's record.
+std::string member_key(std::string_view person, std::string_view duty);
 /// Whether the record is to be among those that a member's sessions look at (`member_key`): also of who is there only later.
 bool is_offered(const record_state& state, std::string_view member, instant t);
 /// In which role somebody is there: what is stored with what the server notes of them.

@@ -336,10 +336,6 @@ bool membership::operator==(const membership& other) const {
   return told(*this) == told(other) && invited == other.invited && (!duty_id.empty() || person_id == other.person_id);
 }
 
-std::string member_key(std::string_view person, std::string_view duty) {
-  return duty.empty() ? std::string(person) : "duty/" + std::string(duty);
-}
-
 bool appoint(team_state& team, const duty_directory& duties) {
   bool changed = false;
   for (auto& m : team.members) {

@@ -64,9 +64,6 @@ struct membership {
   bool operator==(const membership& other) const;
 };
 
-/// A member in the index of who is offered which records: a person's id, or "duty/<id>".
-std::string member_key(std::string_view person, std::string_view duty);
-
 struct roster_change {
   std::uint64_t version = 0;
   v1::RosterChange::Kind kind = v1::RosterChange::KIND_UNSPECIFIED;

@@ -268,16 +268,22 @@ async def test_at_4_a_shift_is_handed_over(story):
     story.end()
 
 
-async def test_at_4_nina_is_gone_and_the_lead_witnesses(story):
-    at = story.calendar
-    await story.connect(["alex", "nina", "tom", "grace", "rao", "claire", "sam"], ["rosa", "ito"])
+async def offered_at_18_38(story):
+    """What is handed over, whoever then is there or not: the places of all that is owed, and the handoff."""
     await define(story)
     places = await the_days_work(story)
     await story.acknowledge("nina", places.pop())
     handoff = await drafted(story)
     await described(story, handoff)
-    at.set("18:38")
+    story.calendar.set("18:38")
     await good(story, "nina", "offerHandoff", handoff)
+    return places, handoff
+
+
+async def test_at_4_nina_is_gone_and_the_lead_witnesses(story):
+    at = story.calendar
+    await story.connect(["alex", "nina", "tom", "grace", "rao", "claire", "sam"], ["rosa", "ito"])
+    places, handoff = await offered_at_18_38(story)
     at.set("18:47")
     await taken(story, handoff)
     at.set("18:58")
@@ -307,13 +313,7 @@ async def test_at_4_nina_is_gone_and_the_lead_witnesses(story):
 async def test_at_4_tom_never_opens_it_and_silence_climbs_to_the_manager(story):
     at = story.calendar
     await story.connect(["alex", "nina", "tom", "grace", "vera", "rao", "claire", "sam"], ["rosa", "ito"])
-    await define(story)
-    places = await the_days_work(story)
-    await story.acknowledge("nina", places.pop())
-    handoff = await drafted(story)
-    await described(story, handoff)
-    at.set("18:38")
-    await good(story, "nina", "offerHandoff", handoff)
+    places, handoff = await offered_at_18_38(story)
 
     async def reminded_at(time_of_day, so_often):
         """Who is told at that time, and not sooner."""
