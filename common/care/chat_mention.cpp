@@ -7,7 +7,7 @@
 namespace careteam::care {
 namespace {
 
-constexpr std::string_view field = "postMessage.mentions";
+const std::string field = "postMessage.mentions";
 
 /// Whoever holds the role now and can be reached. Where they all do by one duty, it is that duty which is addressed.
 template <class Accept>
@@ -47,6 +47,9 @@ outcome<void> resolve_person(const std::string& person, const v1::PostMessage& a
   const auto audience = audience_of(context);
   const auto stream = asked.stream();
   const bool owed = must_acknowledge(asked.priority());
+  if (context.people) {
+    if (auto alive = check_alive(person, context.team, *context.people, field); !alive) return alive;
+  }
   const auto away = context.setting.duties == nullptr || who.system || person == who.person_id
                         ? std::nullopt
                         : context.setting.duties->absence_of(person, context.now);

@@ -39,7 +39,7 @@ bool duty_index::put(const duty_state& duty) {
 std::string duty_index::last_resort() const {
   if (!safety_person_.empty()) return safety_person_;
   for (const auto& [person, account] : people_.people) {
-    if (account.administrator && !account.suspended) return person;
+    if (account.administrator && account.works()) return person;
   }
   return std::string(nobody_at_all);
 }

@@ -18,6 +18,7 @@ account account_of(const v1::PersonEnrolled& enrolled) {
   one.hours = enrolled.hours();
   for (const auto& contact : enrolled.contacts()) one.contacts.push_back({contact.system(), contact.value()});
   one.quiet_hours = enrolled.quiet_hours();
+  one.deceased = enrolled.deceased();
   return one;
 }
 
@@ -56,6 +57,10 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
       return refuse(code::invalid_argument, "enrollPerson.roles", "only staff can be administrators");
     }
   }
+  if (asked.deceased() && asked.kind() != v1::PERSON_KIND_PATIENT) {
+    return refuse(code::invalid_argument, "enrollPerson.deceased", "only of patients; of others, suspend the account");
+  }
+  const account* known = state.find(asked.person_id());
   facts result;
   auto& enrolled = *add_fact(result, v1::STREAM_ORGANIZATION).mutable_person_enrolled();
   enrolled.set_person_id(asked.person_id());
@@ -66,7 +71,8 @@ outcome<facts> enroll(const organization_state& state, const v1::EnrollPerson& a
   enrolled.set_hours(asked.hours());
   *enrolled.mutable_contacts() = asked.contacts();
   enrolled.set_quiet_hours(asked.quiet_hours());
-  if (const account* known = state.find(asked.person_id())) {
+  enrolled.set_deceased(asked.has_deceased() ? asked.deceased() : known && known->deceased);
+  if (known) {
     if (known->kind != asked.kind()) {
       return refuse(code::already_exists, "enrollPerson.kind", "this id belongs to a person of another kind");
     }
@@ -117,7 +123,12 @@ const account* organization_state::find(std::string_view person) const {
 
 bool organization_state::active(std::string_view person) const {
   const account* one = find(person);
-  return one && !one->suspended;
+  return one && one->works();
+}
+
+bool organization_state::deceased(std::string_view person) const {
+  const account* one = find(person);
+  return one && one->deceased;
 }
 
 bool organization_state::revoked(std::string_view person, std::chrono::system_clock::time_point t, std::chrono::milliseconds skew) const {

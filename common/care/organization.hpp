@@ -36,18 +36,22 @@ struct account {
   v1::PersonKind kind = v1::PERSON_KIND_UNSPECIFIED;
   bool administrator = false;
   bool suspended = false;
-  instant revoked{};  ///< Tokens that were issued until then are void.
+  bool deceased = false;  ///< A patient who has died.
+  instant revoked{};      ///< Tokens that were issued until then are void.
   std::string reach, hours;
   std::vector<contact_point> contacts;  ///< In the order in which they are tried (G3).
   std::string quiet_hours;              ///< As parse_quiet_hours takes it; empty: the organisation's.
+  /// Has access, and can be asked and called.
+  bool works() const { return !suspended && !deceased; }
   bool operator==(const account&) const = default;
 };
 
 struct organization_state {
   std::map<std::string, account, std::less<>> people;
   const account* find(std::string_view person) const;
-  /// Has an account that is not suspended.
+  /// Has an account that works.
   bool active(std::string_view person) const;
+  bool deceased(std::string_view person) const;
   /// Whether a token that was issued at `t` is void. `skew`: how far the issuer's clock may be ahead of ours.
   bool revoked(std::string_view person, std::chrono::system_clock::time_point t, std::chrono::milliseconds skew) const;
   bool operator==(const organization_state&) const = default;

@@ -94,6 +94,7 @@ void set_next(Fact& to, const protocol_state& protocol, const absl::TimeZone& zo
 outcome<facts> start_protocol(const protocols_state& state, const v1::StartProtocol& asked, const actor& who, const task_context& context) {
   const auto& plan = asked.plan();
   if (auto may = check_place(asked.stream(), who, context, "startProtocol.stream"); !may) return may.error();
+  if (auto alive = check_alive(context.team.patient_id, context.team, context.people, "patientId"); !alive) return alive.error();
   if (auto shape = check_plan(plan, "startProtocol.plan"); !shape) return shape.error();
   for (int i = 0; i < plan.items_size(); ++i) {
     const auto path = "startProtocol.plan.items[" + std::to_string(i) + "].order";
@@ -215,6 +216,11 @@ outcome<facts> fire(const protocols_state& state, const v1::FireProtocolTimer& a
   if (running == state.running.end()) return facts{};
   const auto& protocol = running->second;
   if (!protocol.next || protocol.version != asked.protocol().expected_version() || protocol.turn != asked.turn()) return facts{};
+  if (context.people.deceased(context.team.patient_id)) {
+    v1::StopProtocol end;
+    end.set_reason(std::string(deceased_reason));
+    return stop({key, protocol, {}, tasks, context}, end, who);
+  }
   if (context.now < *protocol.next) return refuse(code::failed_precondition, "fireProtocolTimer", "is not due yet");
   const auto zone = zone_named(protocol.zone);
   if (!zone) return refuse(code::unavailable, "fireProtocolTimer", "the protocol's time zone cannot be read on this machine");

@@ -2,7 +2,8 @@
 //
 // The server asks for each task by a timer, some days before it is due. A task's identity is (stream, protocol, item, cycle, day): it is
 // made once, whatever is replayed, moved or caught up. When a cycle moves, what is to come moves with it, and what is open and not begun
-// is due accordingly; what was begun or has ended stays. When the protocol stops, its open tasks are cancelled.
+// is due accordingly; what was begun or has ended stays. When the protocol stops, its open tasks are cancelled. It stops by
+// itself when the patient has died.
 //
 // Dates become instants when something is decided, in the patient's time zone, and the next instant stands in the entry: what is folded
 // later asks no zone. Ids, limits and versions count per stream, since whoever does not read a stream must not feel what is in it.
@@ -31,6 +32,8 @@ inline constexpr std::uint32_t max_cycle_days = 365;
 inline constexpr std::uint32_t max_cycles = 60;
 inline constexpr std::uint32_t max_lead_days = 60;
 inline constexpr std::size_t max_protocol_tasks = 400;
+/// Why the system stops a protocol whose patient has died.
+inline constexpr std::string_view deceased_reason = "the patient is deceased";
 
 /// An id is a protocol's in its stream only.
 struct protocol_key {

@@ -237,6 +237,7 @@ void put_organization(RecordSnapshot& to, const organization_state& organization
       point.set_value(contact.value);
     }
     enrolled.set_quiet_hours(one.quiet_hours);
+    enrolled.set_deceased(one.deceased);
   }
 }
 
@@ -252,6 +253,7 @@ void get_organization(organization_state& organization, const RecordSnapshot& fr
     one.hours = row.enrolled().hours();
     for (const auto& contact : row.enrolled().contacts()) one.contacts.push_back({contact.system(), contact.value()});
     one.quiet_hours = row.enrolled().quiet_hours();
+    one.deceased = row.enrolled().deceased();
     organization.people.emplace(row.enrolled().person_id(), std::move(one));
   }
 }

@@ -148,6 +148,7 @@ outcome<facts> offer_transfer(const task_case& one, const v1::OfferTransfer& ask
   }
   if (auto reason = check_reason(one, asked.reason()); !reason) return reason.error();
   const auto field = one.field("personId");
+  if (auto alive = check_alive(asked.person_id(), one.context.team, one.context.people, field); !alive) return alive.error();
   if (!may_read(one.context.team, asked.person_id(), one.at.stream, one.now()) || !one.context.people.active(asked.person_id())) {
     return refuse(code::not_found, field, "no such person in this stream's audience");
   }

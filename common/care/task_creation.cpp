@@ -31,6 +31,7 @@ outcome<std::vector<std::string>> resolve(const task_target& target, v1::Stream 
   auto people = candidates(target, stream, order, world);
   if (!people.empty() && target.role == v1::ROLE_UNSPECIFIED) return people;
   if (!target.person.empty()) {
+    if (auto alive = check_alive(target.person, context.team, context.people, field); !alive) return alive.error();
     if (!may_read(context.team, target.person, stream, context.now) || !context.people.active(target.person)) {
       return refuse(code::not_found, field, "no such person in this stream's audience");
     }

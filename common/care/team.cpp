@@ -116,9 +116,10 @@ outcome<new_member> find_person(const team_state& state, const actor& who, const
   const account* person = context.people.find(asked.person_id());
   // A patient learns only whom they may add, not who else has an account here: other patients have accounts, too (invariant 4).
   const bool guest = !who.system && who.chosen_role == v1::ROLE_PATIENT;
-  if (!person || (guest && (person->suspended || !fits(person->kind, asked.role())))) {
+  if (!person || (guest && (!person->works() || !fits(person->kind, asked.role())))) {
     return refuse(code::failed_precondition, "addMember.personId", "no such person is enrolled");
   }
+  if (person->deceased) return refuse(code::failed_precondition, "addMember.personId", "is deceased");
   if (person->suspended) return refuse(code::failed_precondition, "addMember.personId", "is suspended");
   if (!fits(person->kind, asked.role())) return refuse(code::invalid_argument, "addMember.role", "does not fit this kind of person");
   if (asked.role() == v1::ROLE_PATIENT && asked.person_id() != state.patient_id) {
@@ -484,6 +485,11 @@ bool may_post(const team_state& team, const actor& who, v1::Stream stream, insta
 refusal no_such_record() {
   return refuse(code::not_found, "patientId", "no such record");
 }
+outcome<void> check_alive(std::string_view person, const team_state& team, const organization_state& people, std::string_view field) {
+  if (person != team.patient_id || !people.deceased(person)) return {};
+  return refuse(code::failed_precondition, field, "is deceased");
+}
+
 refusal no_such_stream(std::string_view field) {
   return refuse(code::not_found, field, "no such stream");
 }

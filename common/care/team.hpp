@@ -127,6 +127,9 @@ refusal no_such_record();
 /// The same for a stream.
 refusal no_such_stream(std::string_view field);
 
+/// Nobody asks anything of a patient who has died. `person` may be anybody; what is told is told of this record's patient only.
+outcome<void> check_alive(std::string_view person, const team_state& team, const organization_state& people, std::string_view field);
+
 struct team_context {
   instant now;
   const organization_state& people;

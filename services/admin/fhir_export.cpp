@@ -119,6 +119,7 @@ class people_writer {
     if (!is_derived_person_id(person)) result["identifier"] = json::array{identifier(person_id_system, person)};
     const auto* account = people_.find(person);
     if (account && account->suspended) result["active"] = false;
+    if (account && account->deceased) result["deceasedBoolean"] = true;
     if (account && texts_ == told_texts::all) result["name"] = json::array{named(account->name)};
     if (type == "RelatedPerson") result["patient"] = json::object{{"reference", "Patient/" + id_of(patient)}};
     return result;

@@ -96,7 +96,7 @@ struct import_tally {
   std::map<std::string, std::uint64_t> refused;        ///< Resources of those types of which nothing was made; `problems` say why.
   std::map<std::string, std::uint64_t> unused_types;   ///< Resources that have no use here, by type.
   std::map<std::string, std::uint64_t> unused_fields;  ///< Fields of used resources that were ignored: "Patient.birthDate".
-  std::map<std::string, std::uint64_t> notes;          ///< What was read with a change or needs a look: "Patient.deceased".
+  std::map<std::string, std::uint64_t> notes;          ///< What was read with a change or needs a look: "Practitioner.active=false".
   std::vector<import_problem> problems;
   std::uint64_t problems_left_out = 0;  ///< Beyond max_tally_problems.
   std::uint64_t units = 0;              ///< Units that were mapped.

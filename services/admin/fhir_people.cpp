@@ -156,7 +156,8 @@ void unit_mapping::fill_from_resource(mapped_person& person) {
     count_unused(body, "Practitioner", {"resourceType", "id", "contained", "identifier", "name", "active", "telecom"}, tally_);
   } else if (person.kind == v1::PERSON_KIND_PATIENT) {
     const auto deceased_at = body["deceasedDateTime"].time();
-    if (deceased_at || body["deceasedBoolean"].flag().value_or(false)) note("Patient.deceased");
+    const auto deceased = body["deceasedBoolean"].flag();
+    if (deceased_at || deceased) person.enroll.set_deceased(deceased_at || *deceased);
     count_unused(body, "Patient",
                  {"resourceType", "id", "contained", "identifier", "name", "active", "telecom", "deceasedBoolean", "deceasedDateTime"},
                  tally_);

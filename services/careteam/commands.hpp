@@ -35,6 +35,7 @@ int import_files(const std::filesystem::path& config_file, const std::vector<std
 struct enroll_request {
   std::string person, name, kind, reach, hours, quiet_hours, suspend, reinstate;
   std::vector<std::string> contacts;  ///< "sms +15550100", in the order in which they are tried.
+  std::optional<bool> deceased;       ///< Nothing: as it was.
   bool administrator = false;
 };
 /// `careteam enroll`: an account by hand.

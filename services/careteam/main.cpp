@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
                         "How to call the person outside, once or several times in the order to try: \"sms +15550100\", also email, phone, "
                         "pager, push");
   enrolling->add_option("--quiet-hours", person.quiet_hours, "When the person is not called, but for what must ring: 22:00-07:00");
+  enrolling->add_option("--deceased", person.deceased, "true: the patient has died; false: that was a mistake");
   auto* suspend = enrolling->add_option("--suspend", person.suspend, "Suspend the account, with this reason")->excludes(name);
   enrolling->add_option("--reinstate", person.reinstate, "End the suspension, with this reason")->excludes(name)->excludes(suspend);
 

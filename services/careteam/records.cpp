@@ -201,6 +201,7 @@ asio::awaitable<void> enroll_into(admin::unit_sink& into, const enroll_request& 
     person.set_quiet_hours(asked.quiet_hours);
     if (!add_contacts(person, asked.contacts)) co_return;
     if (asked.administrator) person.add_roles(v1::ROLE_ADMINISTRATOR);
+    if (asked.deceased) person.set_deceased(*asked.deceased);
   }
   co_await apply_one(into, std::move(step), "careteam enroll", code);
 }

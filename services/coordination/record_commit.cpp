@@ -191,7 +191,7 @@ void record_host::finish(batch& work, const store::committed& done) {
   environment_.metrics.entries.increment(work.entry_count);
   environment_.metrics.committed.increment(work.acceptances.size());
   care::forget_settled(state_);
-  publish_duty();
+  publish();
 
   std::unordered_map<std::size_t, care::place> answers;
   for (auto& one : work.acceptances) {

@@ -155,7 +155,7 @@ asio::awaitable<error_code> record_host::load() {
   loaded_ = true;
   appoint();
   arm_boundary();
-  publish_duty();
+  publish();
   co_return error_code{};
 }
 
@@ -227,7 +227,8 @@ asio::awaitable<void> record_host::take_batch() {
   for (auto& due : work.timers) due.done(failed ? failed : make_error_code(store::errc::unavailable));
 }
 
-void record_host::publish_duty() {
+void record_host::publish() {
+  if (state_.is_organization() && environment_.accounts_changed) environment_.accounts_changed(state_.organization);
   if (!state_.is_duty() || !environment_.all_duties) return;
   const auto now = std::chrono::floor<std::chrono::microseconds>(environment_.clock.now());
   const auto changed = environment_.all_duties->take(shared_from_this(), now);

@@ -98,6 +98,8 @@ struct host_environment {
   duties* all_duties = nullptr;  ///< Hears of every duty as it is on disk. Nullptr: nobody asks for duties.
   /// Told that somebody else reads by a duty what the teams read that have it among their members, or does no more.
   std::function<void(const std::string& duty_id)> duty_readers_changed = {};
+  /// Told that the organisation's accounts may be others now.
+  std::function<void(const care::organization_state&)> accounts_changed = {};
   /// Told, after the commit, that these people are to be reached outside. Empty: nobody ever is.
   std::function<void(const std::vector<store::new_delivery>&)> deliveries_added = {};
   /// These people have come to answer for a duty, or do no longer.
@@ -195,7 +197,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   void finish(batch& work, const store::committed& done);
   void remember(const submission& what, care::place where);
   void arm_boundary();
-  void publish_duty();
+  void publish();
 
   host_environment& environment_;
   store::record_key key_;

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "coordination/digest.hpp"
 #include "coordination/duties.hpp"
 #include "runtime/log.hpp"
 
@@ -18,6 +19,7 @@ constexpr std::chrono::milliseconds clock_was_set{500};  // What it drifts in a 
 
 record_hosts::record_hosts(host_environment environment) : environment_(std::move(environment)), clock_watch_(environment_.executor) {
   environment_.duty_readers_changed = [this](const std::string& duty_id) { appoint_anew(duty_id); };
+  environment_.accounts_changed = [this](const care::organization_state& accounts) { look_for_deaths(accounts); };
 }
 
 std::shared_ptr<record_host> record_hosts::find_or_make(const store::record_key& key) {
@@ -73,6 +75,39 @@ boost::asio::awaitable<void> record_hosts::offer(std::string duty_id) {
     const auto now = environment_.all_duties->directory().appointment(duty_id, *patient);
     if (now && environment_.listener && environment_.listener->listens(now->person)) tell_audience(find_or_make(key));
   }
+}
+
+// A server that ends before the protocols have stopped leaves that to their own timers.
+void record_hosts::look_for_deaths(const care::organization_state& accounts) {
+  std::set<std::string, std::less<>> deceased;
+  for (const auto& [person, account] : accounts.people) {
+    if (!account.deceased) continue;
+    deceased.insert(person);
+    if (deceased_ && !deceased_->contains(person)) stop_protocols(person);
+  }
+  deceased_ = std::move(deceased);
+}
+
+void record_hosts::stop_protocols(const std::string& patient) {
+  const auto host = find_or_make(care::record_key(patient));
+  host->when_settled([host, patient](boost::system::error_code failed) {
+    if (failed) return;
+    for (const auto& [protocol, state] : host->state().protocols.running) {
+      submission stop;
+      stop.command.set_patient_id(patient);
+      auto& asked = *stop.command.mutable_stop_protocol();
+      asked.mutable_protocol()->set_stream(protocol.stream);
+      asked.mutable_protocol()->set_protocol_id(protocol.id);
+      asked.set_reason(std::string(care::deceased_reason));
+      stop.who.system = true;
+      // An id is a protocol's once in its stream.
+      stop.digest = stop.id = digest_of(stop.command);
+      stop.answer = [](const submission&, const command_answer& given) {
+        if (!given.result) runtime::log_error("protocol_not_stopped", {{"text", given.result.error().message}});
+      };
+      host->submit(std::move(stop));
+    }
+  });
 }
 
 void record_hosts::fire(store::stored_timer timer, timer_done done) {

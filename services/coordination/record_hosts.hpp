@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -39,8 +41,11 @@ class record_hosts {
   void unload_some();
   void appoint_anew(const std::string& duty_id);
   boost::asio::awaitable<void> offer(std::string duty_id);
+  void look_for_deaths(const care::organization_state& accounts);
+  void stop_protocols(const std::string& patient);
   void tell_audience(const std::shared_ptr<record_host>& host);
   host_environment environment_;
+  std::optional<std::set<std::string, std::less<>>> deceased_;  ///< As they were told of before; nothing: the accounts were not read yet.
   boost::asio::steady_timer clock_watch_;
   std::chrono::nanoseconds clock_offset_{};  ///< Of the wall clock from the steady one.
   std::unordered_map<std::string, std::shared_ptr<record_host>> hosts_;

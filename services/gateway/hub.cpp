@@ -138,7 +138,7 @@ void hub::organization_changed() {
   // Whoever has no access answers for nothing: others do, in records where nothing was written.
   std::size_t without_access = 0;
   for (const auto& [person, account] : accounts.people) {
-    if (account.suspended) without_access += std::hash<std::string>()(person);
+    if (!account.works()) without_access += std::hash<std::string>()(person);
   }
   if (std::exchange(suspended_, without_access) == without_access) return;
   for (const auto& [person, sessions] : by_person_) {

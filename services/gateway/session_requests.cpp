@@ -94,6 +94,7 @@ void session::send_roster(const std::string& command_id, const store::record_key
     const bool staff = care::staff_there(host->state(), self->person_, t) || (account && account->administrator);
     auto roster = care::roster_view(host->state().team, since, t, staff ? care::roster_reader::staff : care::roster_reader::guest);
     roster.set_command_id(command_id);
+    roster.set_deceased(self->hub_.directory().accounts().deceased(roster.patient_id()));
     self->send(v1::ServerFrame::kRostersFieldNumber, roster);
   });
 }

@@ -43,7 +43,7 @@ store::delivery_outcome outcome_of(const store::stored_delivery& delivery, store
 }  // namespace
 
 ladder ladder_of(const care::account* person, std::span<const care::contact_point> of_organization, bool staff) {
-  if (person == nullptr || person->suspended) return {};
+  if (person == nullptr || !person->works()) return {};
   if (!person->contacts.empty()) return person->contacts;
   return staff ? ladder(of_organization.begin(), of_organization.end()) : ladder();
 }
