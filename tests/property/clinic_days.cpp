@@ -66,6 +66,10 @@ clinic_days::clinic_days(std::uint64_t seed) : world_(forty_patients(seed), seed
   again_and_again(20h, 60h, &clinic_days::nobody_is_left);
   again_and_again(40h, 120h, &clinic_days::outage);
   again_and_again(3h, 9h, &clinic_days::leads_look);
+  again_and_again(2h, 12h, &clinic_days::starts_protocol);
+  again_and_again(6h, 20h, &clinic_days::moves_cycle);
+  again_and_again(20h, 60h, &clinic_days::stops_protocol);
+  again_and_again(60h, 200h, &clinic_days::dies);
   again_and_again(8h, 8h, &clinic_days::looks_around);
 }
 

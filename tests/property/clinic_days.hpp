@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -60,6 +61,16 @@ class clinic_days {
   void lead_hands_on(const std::string& duty);
   void lead_returns(const std::string& duty, const std::string& patient);
   void takes_back(const std::string& duty, const std::string& patient);
+
+  // Protocols, and what ends them.
+  std::string date_in(int days) const;
+  void starts_protocol();
+  void moves_cycle();
+  void stops_protocol();
+  void dies();
+  void is_told_dead(const std::string& patient, bool dead);
+  /// Of a patient who has one; nothing: of the patient who was looked at it is not so.
+  std::optional<std::pair<std::string, protocol_key>> some_protocol();
 
   // What is asked, and what becomes of it.
   void is_asked(const std::string& patient);

@@ -194,11 +194,40 @@ void clinic_record_keeper::check_holders(const std::string& patient) const {
   }
 }
 
+/// Whoever is on a team by a duty alone reads it while they have the duty, or are on leave from it, and nobody else does.
+void clinic_record_keeper::check_readers(const std::string& patient) {
+  const auto& team = world_.patient(patient).team;
+  std::set<std::string> reading;
+  bool any = false;
+  for (const auto& m : team.members) {
+    if (m.duty_id.empty()) {
+      reading.insert(m.person_id);
+      continue;
+    }
+    any = true;
+    const auto& duty = world_.duty(m.duty_id);
+    const auto apart = duty.apart.find(patient);
+    const auto& has_it = apart != duty.apart.end() ? apart->second.person : holders_[m.duty_id];
+    const auto member = std::ranges::find(duty.what.members, has_it, &duty_member::person);
+    const bool in_role = member != duty.what.members.end() && member->role == m.role;
+    EXPECT_EQ(m.person_id, in_role ? has_it : "") << patient << " " << m.duty_id;
+    count(in_role ? "looks at readers by a duty" : "looks at duties held in another role");
+    reading.insert(m.person_id);
+    EXPECT_TRUE(m.away_id.empty() || on_leave(duty.roster, m.away_id, world_.now) || m.away_id != has_it) << m.away_id;
+    reading.insert(m.away_id);
+  }
+  if (!any) return;
+  for (const auto& id : world_.staff) {
+    EXPECT_TRUE(reading.contains(id) || !may_read(team, id, v1::STREAM_CLINICAL, world_.now)) << id << " reads " << patient;
+  }
+}
+
 /// Nothing was said of these patients: whoever has their duties now, their deadlines stand.
 void clinic_record_keeper::check_everybody() {
   for (const auto& [patient, book] : patients_) {
     check_owners(patient);
     check_holders(patient);
+    check_readers(patient);
     const auto& open = world_.patient(patient).tasks.open;
     EXPECT_EQ(open.size(), book.timers.size());
     for (const auto& [at, timers] : book.timers) {
@@ -212,11 +241,18 @@ void clinic_record_keeper::check_deadlines(const std::string& patient, const fac
   auto& book = patients_[patient];
   const auto touched = touched_by(entries);
   const auto& state = world_.patient(patient);
+  std::map<place, std::optional<instant>> moved;
+  for (const auto& entry : entries) {
+    if (!entry.has_task_rescheduled()) continue;
+    const auto& task = entry.task_rescheduled();
+    moved[{entry.stream(), task.seq()}] = to_instant(task.due());
+    EXPECT_EQ(to_instant(task.was_due()), (book.due[{entry.stream(), task.seq()}])) << "was due another time";
+  }
   for (const auto& [at, task] : state.tasks.open) {
     const auto before = book.timers.find(at);
     if (before == book.timers.end()) continue;
     EXPECT_TRUE(touched.contains(at) || task.timers == before->second) << "a deadline of another task has moved";
-    EXPECT_EQ(task.order.due, book.due[at]) << "a task is due another time";
+    EXPECT_EQ(task.order.due, moved.contains(at) ? moved[at] : book.due[at]) << "a task is due another time";
   }
   for (const auto& entry : entries) {
     const place at{entry.stream(), about(entry)};
@@ -314,7 +350,16 @@ void clinic_record_keeper::tell(std::ostream& out) const {
 void clinic_record_keeper::count_task(const v1::Entry& entry) {
   switch (entry.fact_case()) {
     case v1::Entry::kTaskRequested:
+      if (entry.task_requested().has_protocol()) return count("tasks of protocols");
       return count(entry.task_requested().has_origin() ? "tasks that follow others" : "tasks");
+    case v1::Entry::kTaskRescheduled:
+      return count("tasks moved with their cycle");
+    case v1::Entry::kProtocolStarted:
+      return count("protocols");
+    case v1::Entry::kProtocolCycleMoved:
+      return count("cycles moved");
+    case v1::Entry::kProtocolStopped:
+      return count(entry.author().person_id().empty() ? "protocols of the dead that were stopped" : "protocols stopped");
     case v1::Entry::kTaskClaimed:
       return count("claims");
     case v1::Entry::kTaskReleased:

@@ -67,6 +67,7 @@ class clinic_record_keeper {
   void count_handoff(const std::string& duty, const v1::Entry& entry);
   void check_owners(const std::string& patient);
   void check_holders(const std::string& patient) const;
+  void check_readers(const std::string& patient);
   void check_everybody();
   void check_deadlines(const std::string& patient, const facts& entries);
   void check_ladder(const std::string& patient, const v1::Entry& entry) const;

@@ -1,8 +1,6 @@
 // Who is there, and who is not: the clinic's duties, shifts, handoffs, leaves, sickness and suspensions.
 #include <algorithm>
 #include <array>
-#include <iomanip>
-#include <sstream>
 
 #include "property/clinic_days.hpp"
 
@@ -72,6 +70,13 @@ clinic_plan::patient patient_of(int number, const std::string& safety_person, di
       if (id == one.attending || roll.percent(94)) one.team.emplace_back(id, some.role);
     }
   }
+  // Of every third patient the pharmacists are on the team by their duty alone, of every fifth the nurse practitioners.
+  const auto by_duty = [&](std::string_view duty, v1::Role role) {
+    std::erase_if(one.team, [&](const auto& member) { return member.second == role && member.first != safety_person; });
+    one.duties.emplace_back(duty, role);
+  };
+  if (number % 3 == 0) by_duty("pharmacy", v1::ROLE_PHARMACIST);
+  if (number % 5 == 0) by_duty("triage", v1::ROLE_NURSE_PRACTITIONER);
   return one;
 }
 
@@ -149,13 +154,10 @@ void clinic_days::ends_leave(const std::string& duty, const std::string& leave, 
 /// Of next week: whoever has the days has the nights, and the other way round.
 void clinic_days::swaps_turns() {
   const auto duty = roll_.of(world_.duties);
-  const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(world_.now) + std::chrono::days(7));
-  std::ostringstream week;
-  week << int(day.year()) << '-' << std::setfill('0') << std::setw(2) << unsigned(day.month()) << '-' << std::setw(2)
-       << unsigned(day.day());
+  const auto week = date_in(7);
   const auto id = "swap-" + std::to_string(++names_);
   const auto& state = world_.duty(duty);
-  duty_good(duty, state.what.lead, swap_turns(state.roster_version, id, turn("days", week.str()), turn("nights", week.str())));
+  duty_good(duty, state.what.lead, swap_turns(state.roster_version, id, turn("days", week), turn("nights", week)));
 }
 
 /// Mostly somebody is called in for whatever they hold or should.

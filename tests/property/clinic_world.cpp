@@ -32,6 +32,11 @@ clinic_world::clinic_world(const clinic_plan& plan, std::uint64_t seed)
     EXPECT_THAT(duty_does(id, person(administrator), define(0, duty)), accepted());
   }
   know_duties();
+  for (const auto& one : plan.patients) {
+    for (const auto& [id, role] : one.duties) {
+      EXPECT_THAT(patient_does(one.id, person(administrator), add_duty(patient(one.id).team.version, id, role)), accepted());
+    }
+  }
 }
 
 outcome<facts> clinic_world::commit(const std::string& key, driven_record& record, const v1::Command& command, const actor& who,
@@ -42,6 +47,7 @@ outcome<facts> clinic_world::commit(const std::string& key, driven_record& recor
   with.owed = owed;
   auto done = record.submit(command, who, with);
   if (done && duty_of_key(key)) know_duties();
+  if (done && index_) appoint(record);
   if (done && !done->empty() && committed) committed(key, *done);
   return done;
 }
@@ -156,6 +162,7 @@ void clinic_world::know_duties() {
     if (records_.contains(duty_record_key(id))) index_->put(duty(id));
   }
   setting.duties = index_.get();
+  for (const auto& id : patients) appoint(records_.at(record_key(id)));
 }
 
 std::optional<attempt> next_handoff_step(const clinic_world& in, const std::string& id) {

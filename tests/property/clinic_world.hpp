@@ -24,6 +24,8 @@ struct clinic_plan {
     std::string id;
     std::vector<std::pair<std::string, v1::Role>> team;
     std::string attending;  ///< One of the team.
+    /// On the team are, too: whoever holds a duty in a role.
+    std::vector<std::pair<std::string, v1::Role>> duties = {};
   };
   instant start{};
   std::vector<std::string> staff;
@@ -82,6 +84,7 @@ class clinic_world {
   void enroll_one(const std::string& id, v1::PersonKind kind, bool administers);
   void open(const clinic_plan::patient& patient);
   void know_duties();
+  void appoint(driven_record& record) { record.appoint(*index_); }
   const std::vector<obligation_row>& rows_of(const std::string& patient) const;
 
   struct known_rows {
