@@ -297,8 +297,11 @@ v1::Command command_generator::people(const rosas_record& ward) {
       return reinstate(id);
     default: {
       const auto* known = ward.people.state().organization.find(id);
-      return enroll(id, "Name of " + id + " " + std::to_string(dice_.below(3)), known ? known->kind : v1::PERSON_KIND_STAFF,
-                    known && known->administrator);
+      auto command = enroll(id, "Name of " + id + " " + std::to_string(dice_.below(3)), known ? known->kind : v1::PERSON_KIND_STAFF,
+                            known && known->administrator);
+      // A death is taken back more often than it is told of, so that there is somebody to speak of.
+      if (dice_.percent(50)) command.mutable_enroll_person()->set_deceased(dice_.percent(20));
+      return command;
     }
   }
 }
@@ -338,6 +341,7 @@ attempt command_generator::any(const rosas_record& ward) {
   auto stream = dice_.of(std::vector{shared, clinical, clinical, support});
   if (dice_.percent(3)) stream = static_cast<v1::Stream>(dice_.below(v1::Stream_ARRAYSIZE));
   if (dice_.percent(45)) return tasks(ward, stream);
+  if (dice_.percent(6)) return protocol(ward, stream);
   attempt tried{somebody(ward, stream), {}};
   const auto roll = dice_.below(100);
   if (roll < 72) {

@@ -56,6 +56,8 @@ class command_generator {
   v1::Command chat(const rosas_record& ward, v1::Stream stream);
   /// A task command around this stream, mostly by somebody whose turn it is.
   attempt tasks(const rosas_record& ward, v1::Stream stream);
+  /// A command on a protocol of this stream, or the timer of one that is due.
+  attempt protocol(const rosas_record& ward, v1::Stream stream);
   /// Somebody else holds a duty, or nobody; somebody is on leave, or nobody.
   void change_duties(clinic_duties& duties, instant now);
   /// A roster command.
@@ -82,6 +84,7 @@ class command_generator {
   v1::Command new_task(const rosas_record& ward, v1::Stream stream);
   std::string asked_one(const rosas_record& ward, place at, const task_state& one);
   attempt on_open_task(const rosas_record& ward, place at, const task_state& one);
+  v1::Command new_protocol(const rosas_record& ward, v1::Stream stream);
   attempt on_ended_task(const rosas_record& ward, v1::Stream stream);
   v1::Command on_task(const rosas_record& ward, place at);
   v1::Role fitting(v1::PersonKind kind);

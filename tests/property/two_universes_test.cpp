@@ -29,7 +29,7 @@ void happens_unseen(rosas_record& ward, command_generator& generate) {
     return;
   }
   if (random.percent(50)) {
-    const auto tried = generate.tasks(ward, stream);
+    const auto tried = random.percent(90) ? generate.tasks(ward, stream) : generate.protocol(ward, stream);
     (void)ward.does(tried.who, tried.command);
     return;
   }
