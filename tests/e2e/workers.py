@@ -20,8 +20,9 @@ STOP_SECONDS = 15
 
 
 class Worker:
-    def __init__(self, socket, settings, user=None):
-        """socket: where the server listens. settings: {"notifier.key": value}. user: another one than the tests' own (uid)."""
+    def __init__(self, socket, settings, user=None, environment=None):
+        """socket: where the server listens. settings: {"notifier.key": value}. user: another one than the tests' own (uid). environment: variables
+        beyond those of the tests."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ct-worker-"))
         self.config = self.folder / "worker.toml"
         lines = [f"{name.split('.')[1]} = {json.dumps(value)}" for name, value in ({"notifier.worker_socket": str(socket)} | settings).items()]
@@ -31,13 +32,14 @@ class Worker:
             self._binary = shutil.copy2(self._binary, self.folder)  # The tests' own folder is closed to others.
             self._user = {"user": user, "group": user, "extra_groups": []}
             os.chown(self.folder, user, user)
+        self._environment = environment or {}
         self._lines = []
         self._said = threading.Condition()
         self.process = None
 
     def start(self):
         self.process = subprocess.Popen([self._binary, "notifier", "--config", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        **self._user)
+                                        env={**os.environ, **self._environment}, **self._user)
         self._reader = threading.Thread(target=self._collect, args=(self.process,), daemon=True)
         self._reader.start()
         return self
