@@ -17,6 +17,7 @@ namespace careteam::runtime {
 namespace {
 
 constexpr std::size_t max_quoted_bytes = 80;
+constexpr std::size_t longest_socket_path = 107;  // sockaddr_un holds 108 bytes with the terminating zero.
 
 std::string in_quotes(std::string_view text) {
   return "\"" + printable(text, max_quoted_bytes) + "\"";
@@ -108,8 +109,7 @@ class value_reader {
     if (text.starts_with("unix:")) {
       unix_address address;
       if (fault wrong = take_path(text.substr(5), address.path)) return wrong;
-      // sockaddr_un holds 108 bytes with the terminating zero.
-      if (address.path.native().size() > 107) return "is too long for the path of a socket (107 bytes)";
+      if (address.path.native().size() > longest_socket_path) return "is too long for the path of a socket (107 bytes)";
       endpoint = std::move(address);
       return std::nullopt;
     }
@@ -161,8 +161,8 @@ class value_reader {
 /// Reads one document: walks it by the table of settings.
 class document_reader {
  public:
-  document_reader(const toml::table& document, const std::filesystem::path& file, const environment& variables)
-      : document_(document), file_(file), variables_(variables) {}
+  document_reader(const toml::table& document, const std::filesystem::path& file, const environment& variables, required_settings required)
+      : document_(document), file_(file), variables_(variables), required_(required) {}
 
   boost::system::result<config, config_error> read() {
     if (auto wrong = unknown_key()) return *wrong;
@@ -175,7 +175,8 @@ class document_reader {
         continue;
       }
       const toml::node* node = find(one.section, one.key);
-      if (!node && one.need == presence::required) return at({}, full_name(one) + " is required: " + std::string(one.help));
+      const bool lacking = one.need == presence::required && required_ == required_settings::asked_for;
+      if (!node && lacking) return at({}, full_name(one) + " is required: " + std::string(one.help));
       if (!node) continue;
       if (const fault wrong = values.take(one, *node)) return at(node->source().begin, full_name(one) + " " + *wrong);
     }
@@ -327,12 +328,19 @@ class document_reader {
       return at_key("notifier", {"webhook_url", "webhook_secret_file"},
                     "notifier.webhook_url and notifier.webhook_secret_file go together: a gateway and what signs for it, or neither");
     }
+    if (notifier.worker_socket.native().size() > longest_socket_path) {
+      return at_key("notifier", {"worker_socket"}, "notifier.worker_socket is too long for the path of a socket (107 bytes)");
+    }
+    if (!notifier.worker_user.empty() && notifier.worker_socket.empty()) {
+      return at_key("notifier", {"worker_user"}, "notifier.worker_user needs notifier.worker_socket");
+    }
     return std::nullopt;
   }
 
   const toml::table& document_;
   const std::filesystem::path& file_;
   const environment& variables_;
+  required_settings required_;
 };
 
 }  // namespace
@@ -370,18 +378,19 @@ environment process_environment() {
 }
 
 boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file,
-                                                         const environment& variables) {
+                                                         const environment& variables, required_settings required) {
   if (text.size() > max_config_file_bytes) return config_error{file, 0, 0, "is too large for a configuration file"};
   try {
     const toml::table document = toml::parse(text, file.string());
-    return document_reader(document, file, variables).read();
+    return document_reader(document, file, variables, required).read();
   } catch (const toml::parse_error& failed) {
     const auto where = failed.source().begin;
     return config_error{file, where.line, where.column, printable(failed.description(), max_setting_text_bytes)};
   }
 }
 
-boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables) {
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables,
+                                                        required_settings required) {
   std::error_code failed;
   if (!std::filesystem::is_regular_file(file, failed)) {
     return config_error{file, 0, 0, failed ? failed.message() : "is not a file"};
@@ -393,7 +402,7 @@ boost::system::result<config, config_error> load_config(const std::filesystem::p
     return config_error{file, 0, 0, stream.bad() || !stream.is_open() ? "cannot be read" : "is too large for a configuration file"};
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
-  return parse_config(text, file, variables);
+  return parse_config(text, file, variables, required);
 }
 
 std::vector<std::string> doubtful_settings(const config& settings) {
@@ -423,6 +432,16 @@ std::vector<std::string> doubtful_settings(const config& settings) {
           "server.allowed_origins holds " + origin + ": a page that comes without TLS can be changed on its way");
   }
   return doubts;
+}
+
+std::optional<config_error> missing_for_calling(const config& settings, const std::filesystem::path& file) {
+  if (settings.notifier.worker_socket.empty()) {
+    return config_error{file, 0, 0, "notifier.worker_socket is required to call: without it `careteam serve` calls people itself"};
+  }
+  if (!settings.notifier.has_channel()) {
+    return config_error{file, 0, 0, "notifier.smtp_url or notifier.webhook_url is required to call: there is no way out"};
+  }
+  return std::nullopt;
 }
 
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file) {

@@ -106,7 +106,12 @@ struct config {
     std::chrono::milliseconds retry_after{1'000};
     std::size_t attempts = 4;
     std::size_t in_flight = 64;
-    bool on() const { return !smtp_url.empty() || !webhook_url.empty(); }
+    std::filesystem::path worker_socket;  ///< Empty: the server makes the calls itself.
+    std::string worker_user;              ///< Empty: the server's own, and root.
+    /// Whether there is a way out: to make calls with.
+    bool has_channel() const { return !smtp_url.empty() || !webhook_url.empty(); }
+    /// Whether the server has people called.
+    bool on() const { return has_channel() || !worker_socket.empty(); }
   };
   struct limits_section {
     std::size_t stat_per_hour = 5;
@@ -155,15 +160,23 @@ using environment = std::map<std::string, std::string>;
 /// Those of this process that start with CARETEAM_. Not while another thread changes them: for the start only.
 environment process_environment();
 
+/// Whether a setting that is required may be left out: of a process without a store.
+enum class required_settings { asked_for, left_out };
+
 /// Reads a file, and what the environment changes of it. Relative paths are relative to the file's folder. Blocks: for the start only.
-boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables = {});
+boost::system::result<config, config_error> load_config(const std::filesystem::path& file, const environment& variables = {},
+                                                        required_settings required = required_settings::asked_for);
 
 /// The same for text in memory; `file` is used for messages, and its folder for relative paths.
 boost::system::result<config, config_error> parse_config(std::string_view text, const std::filesystem::path& file,
-                                                         const environment& variables = {});
+                                                         const environment& variables = {},
+                                                         required_settings required = required_settings::asked_for);
 
 /// What a server runs with and hardly anybody means: settings that have no effect beside others, doors that stand open. One sentence each.
 std::vector<std::string> doubtful_settings(const config& settings);
+
+/// What a worker, `careteam notifier`, needs: where the server is, and a way out. Nothing: all is there.
+std::optional<config_error> missing_for_calling(const config& settings, const std::filesystem::path& file);
 
 /// What `serve` needs beyond what every command needs: who may log in. Nothing: all is there.
 std::optional<config_error> missing_for_serving(const config& settings, const std::filesystem::path& file);

@@ -227,7 +227,9 @@ const std::array table = {
         "for the staff.",
         "\"22:00-07:00\""},
     setting{"notifier", "attempt_timeout_ms", milliseconds_setting{CARETEAM_FIELD(notifier, attempt_timeout), 100, minute},
-            "How long one attempt may take. What a killed server was about to send is sent after twice this time.", ""},
+            "How long one attempt may take: the server's setting, also for `careteam notifier`. What a killed server was about to send is "
+            "sent after twice this time.",
+            ""},
     setting{"notifier", "retry_after_ms", milliseconds_setting{CARETEAM_FIELD(notifier, retry_after), 10, minute},
             "The pause before the second attempt over a channel; doubled for each further one, and spread by a random quarter.", ""},
     setting{"notifier", "attempts", count_setting{CARETEAM_FIELD(notifier, attempts), 1, 20},
@@ -235,7 +237,18 @@ const std::array table = {
             "stat.",
             ""},
     setting{"notifier", "in_flight", count_setting{CARETEAM_FIELD(notifier, in_flight), 1, 1'000},
-            "Attempts at the same time: as many connections to mail server and gateway at most.", ""},
+            "Attempts at the same time: as many connections to mail server and gateway at most. Of each process that calls.", ""},
+    setting{
+        "notifier", "worker_socket", path_setting{CARETEAM_FIELD(notifier, worker_socket)},
+        "A Unix socket on which the server hands each call to `careteam notifier`, the processes that reach mail server and gateway: the "
+        "server then needs neither their secrets nor a way out, and calls wait while no such process is there. The same in the settings "
+        "of both. Without it the server makes the calls itself.",
+        "\"/run/careteam/calls.sock\""},
+    setting{
+        "notifier", "worker_user", text_setting{CARETEAM_FIELD(notifier, worker_user), any_line},
+        "The user who may come to worker_socket beside the server's own and root. The kernel tells who it is: the server must not run in "
+        "a user namespace of its own.",
+        "\"careteam-notifier\""},
 
     setting{"limits", "stat_per_hour", count_setting{CARETEAM_FIELD(limits, stat_per_hour), 1, 1'000},
             "How many messages of the highest priority one person may send in an hour: alarms that ring all day are not heard.", ""},

@@ -1,6 +1,5 @@
 #include "admin/control_port.hpp"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,26 +22,15 @@ constexpr auto pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 /// Who is at the other end, where it is somebody who may ask. The socket's mode keeps others out already; a copied or loosened file does
 /// not let them in.
 std::optional<uid_t> trusted_user(control_socket& peer) {
-  ucred who{};
-  socklen_t size = sizeof who;
-  const bool known = getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
-  if (known && (who.uid == geteuid() || who.uid == 0)) return who.uid;
-  return std::nullopt;
+  const auto user = runtime::user_of(peer);
+  return user == geteuid() || user == uid_t{0} ? user : std::nullopt;
 }
 
 }  // namespace
 
 control_port::control_port(std::filesystem::path path, coordination::record_hosts& hosts, session_directory sessions)
     : path_(std::move(path)), hosts_(hosts), sessions_(std::move(sessions)), acceptor_(hosts.environment().executor) {
-  const asio::local::stream_protocol::endpoint here(path_.string());
-  std::error_code ignored;
-  if (std::filesystem::is_socket(path_, ignored)) std::filesystem::remove(path_, ignored);
-  error_code failed;
-  acceptor_.open(here.protocol(), failed);
-  if (!failed) acceptor_.bind(here, failed);
-  // Nobody can connect before listen(), so nobody comes in by a mode that the umask gave.
-  if (!failed && chmod(path_.c_str(), S_IRUSR | S_IWUSR) != 0) failed.assign(errno, boost::system::system_category());
-  if (!failed) acceptor_.listen(static_cast<int>(max_control_connections), failed);
+  const auto failed = runtime::listen_at(acceptor_, path_, S_IRUSR | S_IWUSR, static_cast<int>(max_control_connections));
   if (failed) {
     throw std::runtime_error("cannot listen on the control socket " + path_.string() + ": " + failed.message() +
                              ": correct the folder or set server.control_socket");

@@ -1,13 +1,8 @@
 #include "admin/control_wire.hpp"
 
-#include <sys/un.h>
-
-#include <array>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/endian/conversion.hpp>
 
 namespace careteam::admin {
 namespace {
@@ -16,39 +11,29 @@ namespace asio = boost::asio;
 namespace errc = boost::system::errc;
 using boost::system::error_code;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t longest_socket_path = sizeof(sockaddr_un::sun_path) - 1;
-
 }  // namespace
 
 std::filesystem::path control_path(const std::filesystem::path& configured, const std::filesystem::path& store) {
   auto path = configured.empty() ? std::filesystem::path(store.string() + ".control") : configured;
-  if (path.string().size() > longest_socket_path) {
-    throw std::runtime_error("the control socket's path " + path.string() + " is longer than " + std::to_string(longest_socket_path) +
-                             " bytes: set server.control_socket to a shorter one");
+  if (path.string().size() > runtime::longest_socket_path()) {
+    throw std::runtime_error("the control socket's path " + path.string() + " is longer than " +
+                             std::to_string(runtime::longest_socket_path()) + " bytes: set server.control_socket to a shorter one");
   }
   return path;
 }
 
 asio::awaitable<error_code> read_control(control_socket& from, google::protobuf::MessageLite& message) {
-  std::array<unsigned char, 4> prefix{};
-  const auto [no_prefix, prefix_size] = co_await asio::async_read(from, asio::buffer(prefix), no_throw);
-  if (no_prefix) co_return no_prefix;
-  const std::size_t size = boost::endian::load_big_u32(prefix.data());
-  if (size > max_control_message_bytes) co_return make_error_code(errc::message_size);
-  std::string bytes(size, '\0');
-  const auto [failed, read] = co_await asio::async_read(from, asio::buffer(bytes), no_throw);
-  if (failed) co_return failed;
-  if (!message.ParseFromString(bytes)) co_return make_error_code(errc::bad_message);
+  const auto bytes = co_await runtime::read_frame(from, max_control_message_bytes);
+  if (!bytes) co_return bytes.error();
+  if (!message.ParseFromString(*bytes)) co_return make_error_code(errc::bad_message);
   co_return error_code{};
 }
 
 asio::awaitable<error_code> write_control(control_socket& to, const google::protobuf::MessageLite& message) {
   if (message.ByteSizeLong() > max_control_message_bytes) co_return make_error_code(errc::message_size);
-  std::string bytes(4, '\0');
-  message.AppendToString(&bytes);
-  boost::endian::store_big_u32(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<std::uint32_t>(bytes.size() - 4));
-  const auto [failed, written] = co_await asio::async_write(to, asio::buffer(bytes), no_throw);
+  std::string bytes;
+  runtime::append_frame(bytes, message.SerializeAsString());
+  const auto [failed, written] = co_await asio::async_write(to, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
   co_return failed;
 }
 

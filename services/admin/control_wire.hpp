@@ -1,16 +1,16 @@
-// How the operator's commands and the server talk over the control socket: a length of four bytes (big-endian), then a message.
+// How the operator's commands and the server talk over the control socket: frames (runtime/unix_socket.hpp), each a message.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
 
 #include "admin/unit_sink.hpp"
 #include "careteam/internal/control.pb.h"
+#include "runtime/unix_socket.hpp"
 
 namespace careteam::admin {
 
-using control_socket = boost::asio::local::stream_protocol::socket;
+using control_socket = runtime::unix_socket;
 
 /// A unit is a whole Bundle, whose document is limited to max_document_bytes; its steps are not much larger.
 inline constexpr std::size_t max_control_message_bytes = max_document_bytes;

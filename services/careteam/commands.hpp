@@ -18,7 +18,7 @@ inline constexpr int exit_usage = 2;
 /// `careteam serve`: gateway on the embedded store until SIGTERM.
 int serve(const std::filesystem::path& config_file);
 
-/// `careteam notifier`: the notifier in a process of its own. With the embedded store there is none: says so, and ends with 1.
+/// `careteam notifier`: makes the calls that the server hands over, until SIGTERM. Has no store.
 int notifier_alone(const std::filesystem::path& config_file);
 
 struct token_request {
@@ -96,12 +96,15 @@ int health(const std::filesystem::path& config_file);
 
 /// `careteam config check`: what is wrong with a configuration, before a server is started with it.
 int check_config(const std::filesystem::path& config_file);
+/// `careteam config check --notifier`: the same for the configuration of a `careteam notifier`.
+int check_notifier_config(const std::filesystem::path& config_file);
 /// `careteam config defaults`: a file with every setting.
 int print_defaults();
 /// `careteam config doc`: every setting as a Markdown table.
 int print_settings();
 
 /// The configuration, or nothing after saying why on stderr.
-std::optional<runtime::config> read_config(const std::filesystem::path& file);
+std::optional<runtime::config> read_config(const std::filesystem::path& file,
+                                           runtime::required_settings required = runtime::required_settings::asked_for);
 
 }  // namespace careteam

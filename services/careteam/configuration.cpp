@@ -60,6 +60,27 @@ void check_descriptors(const runtime::config& settings) {
   }
 }
 
+void check_folder_of(const std::filesystem::path& file, std::string_view setting, findings& found) {
+  const auto folder = file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path();
+  if (access(folder.c_str(), W_OK | X_OK) != 0) found.add(setting, "the folder " + folder.string() + " cannot be written by this user");
+}
+
+/// What a process needs that makes the calls.
+void check_channels(const runtime::config& settings, findings& found) {
+  check_secret("notifier.smtp_password_file", settings.notifier.smtp_password_file, found);
+  check_signing_secret("notifier.webhook_secret_file", settings.notifier.webhook_secret_file, found);
+}
+
+/// What a server needs that hands them over.
+void check_workers(const runtime::config& settings, findings& found) {
+  check_folder_of(settings.notifier.worker_socket, "notifier.worker_socket", found);
+  try {
+    (void)worker_user_of(settings);
+  } catch (const std::runtime_error& failed) {
+    found.add("notifier.worker_user", failed.what());
+  }
+}
+
 void check_control_socket(const runtime::config& settings, findings& found) {
   try {
     (void)admin::control_path(settings.server.control_socket, settings.store.path);
@@ -91,24 +112,36 @@ int check_config(const std::filesystem::path& config_file) {
   check_secret("redis.password_file", settings->redis.password_file, found);
   check_secret("redis.cluster_key_file", settings->redis.cluster_key_file, found);
   const auto& store = settings->store.path;
-  const auto folder = store.parent_path().empty() ? std::filesystem::path(".") : store.parent_path();
   std::error_code ignored;
   if (std::filesystem::exists(store, ignored)) {
     if (access(store.c_str(), R_OK | W_OK) != 0) found.add("store.path", store.string() + " cannot be written by this user");
   } else if (!settings->store.create) {
     found.add("store.path", store.string() + " does not exist, and store.create is false");
   }
-  if (access(folder.c_str(), W_OK | X_OK) != 0)
-    found.add("store.path", "the folder " + folder.string() + " cannot be written by this user");
+  check_folder_of(store, "store.path", found);
   check_control_socket(*settings, found);
   if (const auto calendar = read_calendar(*settings); !calendar) found.add(calendar.error().setting, calendar.error().why);
-  check_secret("notifier.smtp_password_file", settings->notifier.smtp_password_file, found);
-  check_signing_secret("notifier.webhook_secret_file", settings->notifier.webhook_secret_file, found);
+  if (settings->notifier.worker_socket.empty()) {
+    check_channels(*settings, found);
+  } else {
+    check_workers(*settings, found);
+  }
   check_signing_secret("notifier.callback_secret_file", settings->notifier.callback_secret_file, found);
   if (const auto calling = read_calling(*settings); !calling) found.add(calling.error().setting, calling.error().why);
   // What may be meant: told, and no reason to fail.
   for (const auto& doubt : runtime::doubtful_settings(*settings)) std::cerr << "careteam config: note: " << doubt << '\n';
   check_descriptors(*settings);
+  if (found.any()) return exit_failed;
+  std::cout << config_file.string() << " is in order\n";
+  return exit_done;
+}
+
+int check_notifier_config(const std::filesystem::path& config_file) {
+  const auto settings = read_config(config_file, runtime::required_settings::left_out);
+  if (!settings) return exit_failed;
+  findings found;
+  if (const auto missing = runtime::missing_for_calling(*settings, config_file)) found.add("notifier", missing->message);
+  check_channels(*settings, found);
   if (found.any()) return exit_failed;
   std::cout << config_file.string() << " is in order\n";
   return exit_done;

@@ -9,8 +9,8 @@
 
 namespace careteam {
 
-std::optional<runtime::config> read_config(const std::filesystem::path& file) {
-  auto loaded = runtime::load_config(file, runtime::process_environment());
+std::optional<runtime::config> read_config(const std::filesystem::path& file, runtime::required_settings required) {
+  auto loaded = runtime::load_config(file, runtime::process_environment(), required);
   if (loaded) return std::move(*loaded);
   std::cerr << "careteam: " << loaded.error().to_text() << '\n';
   return std::nullopt;
@@ -33,10 +33,10 @@ int main(int argc, char** argv) {
   auto* serving = app.add_subcommand("serve", "Run the server until SIGTERM or SIGINT; drains in at most 10 s");
   with_config(serving);
 
-  auto* notifying =
-      app.add_subcommand("notifier",
-                         "Call people outside, in a process of its own; needs PostgreSQL: with SQLite one process has the store, "
-                         "and `serve` does this");
+  auto* notifying = app.add_subcommand(
+      "notifier",
+      "Make the calls that `serve` hands over at notifier.worker_socket, until SIGTERM or SIGINT: needs no store, and keeps "
+      "the gateways' secrets and the way out away from the server");
   with_config(notifying);
 
   auto* importing =
@@ -158,6 +158,8 @@ int main(int argc, char** argv) {
   configuring->require_subcommand(1);
   auto* checking = configuring->add_subcommand("check", "Read the file and the environment, look at what they name, and say what is wrong");
   with_config(checking);
+  bool of_notifier = false;
+  checking->add_flag("--notifier", of_notifier, "The file is for `notifier`: asks for what it needs, and not for a store");
   auto* defaults = configuring->add_subcommand("defaults", "Print a file with every setting, its range and default");
   auto* documenting = configuring->add_subcommand("doc", "Print every setting as a Markdown table");
 
@@ -183,7 +185,7 @@ int main(int argc, char** argv) {
     if (*migrating) return migrate(config_file, backup_to);
     if (*asking_health) return health(config_file);
     if (benching.chosen()) return benching.run();
-    if (*checking) return check_config(config_file);
+    if (*checking) return of_notifier ? check_notifier_config(config_file) : check_config(config_file);
     if (*defaults) return print_defaults();
     if (*documenting) return print_settings();
   } catch (const store::open_error& error) {

@@ -1,14 +1,22 @@
 #include "careteam/notifying.hpp"
 
+#include <pwd.h>
+
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
 
 #include "careteam/commands.hpp"
+#include "gateway/frame_codec.hpp"
+#include "notifier/curl_sender.hpp"
 #include "notifier/email.hpp"
 #include "notifier/signature.hpp"
 #include "notifier/webhook.hpp"
+#include "notifier/worker_client.hpp"
+#include "runtime/log.hpp"
+#include "runtime/shutdown.hpp"
 #include "runtime/uuid.hpp"
 
 namespace careteam {
@@ -42,6 +50,10 @@ notifier::channels channels_of(const runtime::config::notifier_section& settings
   return ways;
 }
 
+notifier::curl_sender_options sender_options_of(const runtime::config::notifier_section& settings) {
+  return {settings.in_flight, settings.attempt_timeout, settings.ca_file};
+}
+
 std::string fresh_name() {
   return "notifier-" + runtime::uuid_text(runtime::generate_uuid7(std::chrono::system_clock::now()));
 }
@@ -68,6 +80,14 @@ boost::system::result<calling_setting, setting_fault> read_calling(const runtime
   if (!quiet.empty()) calling.quiet = care::parse_quiet_hours(quiet);
   if (!quiet.empty() && !calling.quiet) return setting_fault{"notifier.quiet_hours", "\"" + quiet + "\" is not like \"22:00-07:00\""};
   return calling;
+}
+
+std::optional<uid_t> worker_user_of(const runtime::config& settings) {
+  const auto& name = settings.notifier.worker_user;
+  if (name.empty()) return std::nullopt;
+  const auto* user = getpwnam(name.c_str());
+  if (user == nullptr) throw std::runtime_error("there is no user \"" + name + "\" on this machine (notifier.worker_user)");
+  return user->pw_uid;
 }
 
 std::string read_signing_secret(const std::filesystem::path& file, std::string_view setting) {
@@ -104,6 +124,8 @@ notifying::notifying(asio::any_io_executor executor, const runtime::config& sett
                              [this] { return sender_ ? static_cast<double>(sender_->in_flight()) : 0.0; });
   metrics.add_callback_gauge("careteam_notifier_overdue_seconds", "For how long the call that waits longest has been due.",
                              [this] { return calling_ ? std::chrono::duration<double>(calling_->overdue()).count() : 0.0; });
+  metrics.add_callback_gauge("careteam_notifier_workers", "Processes that make the calls; 0 also where this one makes them.",
+                             [this] { return hall_ ? static_cast<double>(hall_->workers()) : 0.0; });
   if (!wanted.on()) return;
   auto calling = read_calling(settings).value();
   notifier::notifier_options options;
@@ -114,8 +136,15 @@ notifying::notifying(asio::any_io_executor executor, const runtime::config& sett
   options.retries.attempts = wanted.attempts;
   options.retries.pause = wanted.retry_after;
   if (redis) queue_.reset(new queue(executor, *redis));
-  sender_ = std::make_unique<notifier::sender>(executor, channels_of(wanted),
-                                               notifier::sender_options{wanted.in_flight, wanted.attempt_timeout, wanted.ca_file});
+  if (wanted.worker_socket.empty()) {
+    sender_ = std::make_shared<notifier::curl_sender>(executor, channels_of(wanted), sender_options_of(wanted));
+  } else {
+    notifier::worker_hall_options hall;
+    hall.path = wanted.worker_socket;
+    hall.worker_user = worker_user_of(settings);
+    hall.attempt_timeout = wanted.attempt_timeout;
+    sender_ = hall_ = std::make_shared<notifier::worker_hall>(executor, std::move(hall));
+  }
   calling_ = std::make_shared<notifier::notifier>(executor, store, clock, hosts, *sender_, queue_ ? &queue_->work : nullptr, counted,
                                                   std::move(options));
   hosts.environment().deliveries_added = [this](const std::vector<store::new_delivery>& added) { calling_->added(added); };
@@ -129,15 +158,26 @@ void notifying::start() {
     asio::co_spawn(executor_, queue_->waiting.run(), rethrow);
   }
   calling_->start();
+  if (hall_)
+    hall_->start([calling = std::weak_ptr(calling_)] {
+      if (const auto one = calling.lock()) one->sender_arrived();
+    });
 }
 
 void notifying::stop() {
   if (!calling_) return;
   calling_->stop();
+  if (hall_) hall_->stop();
   if (queue_) {
     queue_->waiting.stop();
     queue_->commands.stop();
   }
+}
+
+std::string notifying::condition() const {
+  if (!hall_) return {};
+  const auto count = hall_->workers();
+  return count == 0 ? "no worker: calls wait" : std::to_string(count) + (count == 1 ? " worker" : " workers");
 }
 
 asio::awaitable<gateway::callback_reply> notifying::callback(gateway::callback_request request) {
@@ -151,12 +191,28 @@ asio::awaitable<gateway::callback_reply> notifying::callback(gateway::callback_r
 }
 
 int notifier_alone(const std::filesystem::path& config_file) {
-  const auto settings = read_config(config_file);
+  const auto settings = read_config(config_file, runtime::required_settings::left_out);
   if (!settings) return exit_failed;
-  std::cerr << "careteam notifier: the store " << settings->store.path.string()
-            << " is SQLite, which belongs to one process: `careteam serve` calls people itself, with the settings in [notifier]. A "
-               "notifier of its own needs PostgreSQL as the store, which this version does not have yet\n";
-  return exit_failed;
+  if (const auto missing = runtime::missing_for_calling(*settings, config_file)) {
+    std::cerr << "careteam: " << missing->to_text() << '\n';
+    return exit_failed;
+  }
+  runtime::set_log_level(settings->log.level);
+  runtime::ignore_broken_pipes();
+  runtime::end_when_memory_is_exhausted();
+  gateway::quiet_protobuf();
+  asio::io_context loop(1);
+  notifier::curl_sender sender(loop.get_executor(), channels_of(settings->notifier), sender_options_of(settings->notifier));
+  const auto client = std::make_shared<notifier::worker_client>(loop.get_executor(), sender,
+                                                                notifier::worker_client_options{settings->notifier.worker_socket});
+  runtime::shutdown_signals signals(loop.get_executor(), [&](int) { client->stop(); });
+  asio::co_spawn(loop, client->run(), [&](std::exception_ptr failure) {
+    rethrow(failure);
+    loop.stop();
+  });
+  loop.run();
+  runtime::log_info("stopped");
+  return exit_done;
 }
 
 }  // namespace careteam

@@ -1,4 +1,5 @@
-// The notifier inside `careteam serve`, and everything that it stands on.
+// The notifier inside `careteam serve`, and everything that it stands on. Its attempts are made in this process, or by those that come to
+// `notifier.worker_socket`.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -9,6 +10,7 @@
 #include "coordination/record_hosts.hpp"
 #include "gateway/admin_port.hpp"
 #include "notifier/notifier.hpp"
+#include "notifier/worker_hall.hpp"
 #include "redis/client.hpp"
 #include "runtime/config.hpp"
 
@@ -24,7 +26,10 @@ boost::system::result<calling_setting, setting_fault> read_calling(const runtime
 /// The secret in the first line of a file: at least 16 bytes. Throws std::runtime_error that names the setting.
 std::string read_signing_secret(const std::filesystem::path& file, std::string_view setting);
 
-/// Without mail and webhook in the settings it does nothing, and its metrics stay at zero.
+/// The user of the workers; nothing: the server's own. Throws std::runtime_error when there is none of that name.
+std::optional<uid_t> worker_user_of(const runtime::config& settings);
+
+/// Without mail, webhook and workers in the settings it does nothing, and its metrics stay at zero.
 class notifying {
  public:
   /// `redis`: how to reach Redis; nothing: there is none. Everything that is named here must outlive the object. Throws
@@ -37,6 +42,8 @@ class notifying {
   /// Takes nothing more.
   void stop();
   bool running() const { return calling_ && calling_->running(); }
+  /// For people: whether calls go out; empty where nothing else than this process could keep them.
+  std::string condition() const;
 
   /// What POST /v1/notifier/callbacks answers.
   boost::asio::awaitable<gateway::callback_reply> callback(gateway::callback_request request);
@@ -47,7 +54,8 @@ class notifying {
   const runtime::clock& clock_;
   std::string callback_secret_;
   std::unique_ptr<queue, void (*)(queue*)> queue_;
-  std::unique_ptr<notifier::sender> sender_;
+  std::shared_ptr<notifier::worker_hall> hall_;  ///< Where the workers make the attempts.
+  std::shared_ptr<notifier::sender> sender_;
   std::shared_ptr<notifier::notifier> calling_;
 };
 

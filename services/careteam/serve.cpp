@@ -374,7 +374,7 @@ class server {
                  (!presence_ ? "not configured"
                   : known    ? "ok"
                              : "unreachable: presence is unknown, everything else works") +
-                 (draining_ ? "\ndraining" : "") + "\n";
+                 (notifying_.condition().empty() ? "" : "\nnotifier " + notifying_.condition()) + (draining_ ? "\ndraining" : "") + "\n";
     return state;
   }
 

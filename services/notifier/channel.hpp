@@ -23,6 +23,7 @@ struct message {
   care::contact_point to;
   v1::Priority priority = v1::PRIORITY_ROUTINE;
   std::chrono::system_clock::time_point time;
+  std::optional<std::chrono::milliseconds> timeout = {};  ///< Of this attempt; nothing: the sender's own.
 };
 
 /// "routine", "urgent", "asap" or "stat".
@@ -30,9 +31,10 @@ std::string_view priority_class(v1::Priority priority);
 
 /// How an attempt ended.
 enum class verdict : std::uint8_t {
-  taken,   ///< The provider has it.
-  again,   ///< Not now: over the same channel later.
-  refused  ///< Never over this channel.
+  taken,    ///< The provider has it.
+  again,    ///< Not now: over the same channel later.
+  refused,  ///< Never over this channel.
+  unknown   ///< Whoever was to make it has gone: nobody knows whether the provider has it.
 };
 
 struct attempt {

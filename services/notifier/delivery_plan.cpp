@@ -80,6 +80,9 @@ delivery_step after_attempt(const store::stored_delivery& delivery, const intern
     if (how.not_before) pause = std::max<std::chrono::microseconds>(pause, std::min(*how.not_before, longest_wish(priority)));
     return {outcome_of(delivery, store::delivery_state::waiting, now + pause)};
   }
+  if (how.result == verdict::unknown && delivery.attempts < rules.attempts) {
+    return {outcome_of(delivery, store::delivery_state::waiting, now)};
+  }
   delivery_step failed{outcome_of(delivery, store::delivery_state::failed, now)};
   if (payload.step() + 1 < ladder_size) {
     failed.outcome.then = following(payload, payload.times(), payload.step() + 1, now);

@@ -2,8 +2,9 @@
 //
 //   taken                    sent; the person is called again after the usual pause until the obligation is quiet
 //   again                    over the same channel, with growing pauses, for a number of attempts; then as refused
-//   refused                  the next channel of the person, now
-//   no channel left          a human is told; the person is called again after the usual pause all the same. Not of what is routine: that
+//   unknown                  over the same channel, now; it counts among the attempts, so that what kills its sender does not do so for
+//   ever refused                  the next channel of the person, now no channel left          a human is told; the person is called again
+//   after the usual pause all the same. Not of what is routine: that
 //                            waits in the worklist, and a deadline that passes asks others without this
 //
 // The nth time begins with the nth channel: what did not reach anybody is followed by what is louder.

@@ -92,6 +92,7 @@ notifier_metrics notifier_metrics::in(runtime::metrics_registry& registry) {
   };
   return {attempts("sent"),
           attempts("retried"),
+          attempts("lost"),
           attempts("failed"),
           attempts("postponed"),
           registry.add_counter("careteam_notifier_undelivered_total", "Calls that no channel took, and a human was told."),
@@ -145,7 +146,7 @@ const care::account* notifier::account_of(const std::string& person) const {
 }
 
 std::size_t notifier::room() const {
-  const auto most = 2 * sender_.options().in_flight;
+  const auto most = 2 * sender_.capacity();
   return std::min({sender_.room(), most - std::min(most, in_hand_.size()), store::max_deliveries_at_once});
 }
 
@@ -204,7 +205,7 @@ asio::awaitable<void> notifier::listen() {
       auto left = co_await queue_->take_abandoned(options_.abandoned_look, store::max_deliveries_at_once);
       if (left) take(std::move(*left));
     }
-    auto work = co_await queue_->take(sender_.options().in_flight, queue_patience);
+    auto work = co_await queue_->take(std::max<std::size_t>(sender_.capacity(), 1), queue_patience);
     if (work) {
       queue_fails_ = false;
       if (!work->empty()) take(std::move(*work));
@@ -220,8 +221,12 @@ asio::awaitable<void> notifier::listen() {
 
 asio::awaitable<void> notifier::run() {
   while (!stopping_) {
+    if (sender_.capacity() == 0) {
+      co_await wait_for_sender();
+      continue;
+    }
     const auto free = room();
-    const bool worth_it = free >= std::max<std::size_t>(sender_.options().in_flight / 4, 1) || claimed_at_ + claim_pause <= steady::now();
+    const bool worth_it = free >= std::max<std::size_t>(sender_.capacity() / 4, 1) || claimed_at_ + claim_pause <= steady::now();
     if (free == 0 || !worth_it) {
       co_await wait(claim_pause);
       continue;
@@ -241,9 +246,24 @@ asio::awaitable<void> notifier::run() {
   }
 }
 
+asio::awaitable<void> notifier::wait_for_sender() {
+  if (swept_at_ + options_.longest_look <= steady::now()) {
+    swept_at_ = steady::now();
+    const auto next = co_await store_.next_delivery();
+    if (next) next_due_ = next->value_or(store::instant::max());
+  }
+  sweep_at_ = store::instant::max();
+  co_await wait(options_.longest_look);
+}
+
+void notifier::sender_arrived() {
+  sweep_at_ = {};
+  look();
+}
+
 asio::awaitable<void> notifier::claim(std::vector<redis::queued_work> named) {
   claimed_at_ = steady::now();
-  store::delivery_claim claim{options_.worker, now(), now() + 2 * sender_.options().attempt_timeout, {}, named.size()};
+  store::delivery_claim claim{options_.worker, now(), now() + 2 * sender_.attempt_timeout(), {}, named.size()};
   for (const auto& one : named) claim.ids.push_back(one.id);
   auto claimed = co_await store_.claim_deliveries(std::move(claim));
   if (!claimed) {
@@ -271,7 +291,7 @@ asio::awaitable<bool> notifier::sweep(std::size_t limit) {
   const auto t = now();
   // What was just added is the queue's to hand out.
   const auto until = queued ? t - options_.grace : t;
-  store::delivery_claim claim{options_.worker, until, t + 2 * sender_.options().attempt_timeout, {}, limit};
+  store::delivery_claim claim{options_.worker, until, t + 2 * sender_.attempt_timeout(), {}, limit};
   auto claimed = co_await store_.claim_deliveries(std::move(claim));
   if (!claimed) {
     runtime::log_error("deliveries_not_claimed", {{"error", claimed.error()}});
@@ -383,8 +403,7 @@ void notifier::answering_changed(const std::set<std::string>& people) {
 asio::awaitable<void> notifier::look_over(std::string person) {
   auto rows = co_await store_.deliveries_to(person, store::max_deliveries_at_once);
   if (!rows || stopping_) co_return;  // The next time that they are called about it tells as well.
-  store::delivery_claim claim{
-      options_.worker, now(), now() + 2 * sender_.options().attempt_timeout, {}, store::max_deliveries_at_once, true};
+  store::delivery_claim claim{options_.worker, now(), now() + 2 * sender_.attempt_timeout(), {}, store::max_deliveries_at_once, true};
   std::unordered_map<std::string, store::instant> planned;
   for (const auto& row : *rows) {
     const auto payload = payload_of(row);
@@ -448,7 +467,7 @@ void notifier::finish(const std::string& id, attempt how, std::size_t ladder_siz
   const double random = static_cast<double>(random_() - std::minstd_rand::min()) / static_cast<double>(std::minstd_rand::max());
   auto step = after_attempt(delivery, payload, how, ladder_size, options_.retries, random, now());
   if (step.outcome.state == store::delivery_state::sent) metrics_.sent.increment();
-  if (step.outcome.state == store::delivery_state::waiting) metrics_.retried.increment();
+  if (step.outcome.state == store::delivery_state::waiting) (how.result == verdict::unknown ? metrics_.lost : metrics_.retried).increment();
   if (step.outcome.state == store::delivery_state::failed) metrics_.failed.increment();
   conclude(at->second, std::move(step));
 }

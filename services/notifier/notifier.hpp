@@ -37,6 +37,7 @@ namespace careteam::notifier {
 struct notifier_metrics {
   runtime::counter& sent;
   runtime::counter& retried;
+  runtime::counter& lost;         ///< Whoever was to make them has gone: made again.
   runtime::counter& failed;       ///< Over one channel; the next one follows, where there is one.
   runtime::counter& postponed;    ///< To the end of quiet hours.
   runtime::counter& undelivered;  ///< Over every channel: ended at a human.
@@ -75,6 +76,8 @@ class notifier : public std::enable_shared_from_this<notifier> {
   void added(const std::vector<store::new_delivery>& deliveries);
   /// These people have come to answer for a duty, or do no longer: what they are called for is looked at now.
   void answering_changed(const std::set<std::string>& people);
+  /// There is somebody to send again: what waits is claimed now.
+  void sender_arrived();
   /// A provider's word about a delivery that it had taken.
   boost::asio::awaitable<callback_answer> report(provider_report what);
 
@@ -94,6 +97,8 @@ class notifier : public std::enable_shared_from_this<notifier> {
   boost::asio::awaitable<void> listen();
   boost::asio::awaitable<void> clean();
   boost::asio::awaitable<void> wait(steady::duration longest);
+  /// Nobody is there to send: all that is due waits, and for how long is known.
+  boost::asio::awaitable<void> wait_for_sender();
   boost::asio::awaitable<void> claim(std::vector<redis::queued_work> named);
   /// Whether there may be more that is due.
   boost::asio::awaitable<bool> sweep(std::size_t limit);

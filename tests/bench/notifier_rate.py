@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """How fast queued deliveries leave through one notifier (`careteam serve`) to a webhook on this machine, and that none is lost and none comes
 twice. Makes a store with so many deliveries that are due, starts the server on core 0 and the receiver on core 1, and prints one JSON object.
+With --workers the server hands them over to so many `careteam notifier` on its core; the CPU is that of all of them.
 
-    tests/bench/notifier_rate.py --careteam build/release/services/careteam/careteam --work FOLDER [--deliveries 100000]
+    tests/bench/notifier_rate.py --careteam build/release/services/careteam/careteam --work FOLDER [--deliveries 100000] [--workers N]
 """
 import argparse
 import asyncio
@@ -100,6 +101,7 @@ def main():
     options.add_argument("--careteam", required=True)
     options.add_argument("--work", required=True, type=pathlib.Path)
     options.add_argument("--deliveries", type=int, default=100_000)
+    options.add_argument("--workers", type=int, default=0)
     asked = options.parse_args()
     careteam, work = asked.careteam, asked.work.resolve() / "notifier"
     work.mkdir()
@@ -109,7 +111,12 @@ def main():
     secret = work / "secret"
     secret.write_text("a-secret-of-the-benchmark\n")
     secret.chmod(0o600)
-    config, store = work / "careteam.toml", work / "store.db"
+    config, worker_config, store = work / "careteam.toml", work / "worker.toml", work / "store.db"
+    outside = f"""webhook_url = "http://127.0.0.1:{listening.getsockname()[1]}/calls"
+webhook_secret_file = "{secret}"
+"""
+    calls_go = f'worker_socket = "{work}/calls.sock"\n'
+    worker_config.write_text("[notifier]\n" + calls_go + outside + "[log]\nlevel = \"warning\"\n")
     config.write_text(f"""[server]
 listen = "127.0.0.1:0"
 admin_listen = "127.0.0.1:0"
@@ -122,9 +129,7 @@ jwks_file = "{work}/jwks.json"
 issuer = "https://bench.invalid"
 audience = "careteam"
 [notifier]
-webhook_url = "http://127.0.0.1:{listening.getsockname()[1]}/calls"
-webhook_secret_file = "{secret}"
-[log]
+{calls_go if asked.workers else outside}[log]
 level = "warning"
 """)
     patient = work / "patient.ndjson"
@@ -139,19 +144,22 @@ level = "warning"
     fill(store, asked.deliveries)
     os.sched_setaffinity(0, {1})
     log = (work / "server.log").open("wb")
-    server = subprocess.Popen(["taskset", "-c", "0", careteam, "serve", "--config", config], stderr=log)
+    start = lambda command, file: subprocess.Popen(["taskset", "-c", "0", careteam, command, "--config", file], stderr=log)  # noqa: E731
+    processes = [start("serve", config), *(start("notifier", worker_config) for _ in range(asked.workers))]
     try:
         ids, seconds = asyncio.run(receive(listening, asked.deliveries))
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(15)
+        for one in processes:
+            one.send_signal(signal.SIGTERM)
+        for one in processes:
+            one.wait(15)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     with sqlite3.connect(store) as left:
         not_sent = left.execute("SELECT count(*) FROM deliveries WHERE state != 2").fetchone()[0]
     different = len(set(ids))
     print(json.dumps({"deliveries": asked.deliveries, "received": len(ids), "lost": asked.deliveries - different, "twice": len(ids) - different,
                       "not_recorded": not_sent, "seconds": round(seconds, 2), "deliveries_per_s": round(different / seconds) if seconds else 0,
-                      "server_cpu_us_per_delivery": round((used.ru_utime + used.ru_stime) * 1e6 / max(1, different), 1)}))
+                      "cpu_us_per_delivery": round((used.ru_utime + used.ru_stime) * 1e6 / max(1, different), 1)}))
     return 0 if different == asked.deliveries == len(ids) and not_sent == 0 else 1
 
 

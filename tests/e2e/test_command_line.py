@@ -60,7 +60,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(words):
 
 
 @pytest.mark.parametrize("words,told", [
-    (["serve"], "does not exist"), (["notifier"], "needs PostgreSQL"), (["import", "/no/such/team.json"], "does not exist"), (["enroll", "--person", "kim", "--name", "Kim", "--kind", "staff"], "does not exist"),
+    (["serve"], "does not exist"), (["notifier"], "notifier.worker_socket is required"), (["import", "/no/such/team.json"], "does not exist"), (["enroll", "--person", "kim", "--name", "Kim", "--kind", "staff"], "does not exist"),
     (["verify"], "does not exist"), (["audit", "--patient", "rosa"], "does not exist"), (["explain", "rosa", "clinical/1"], "does not exist"), (["export", "--out", "tasks.json"], "does not exist"), (["rebuild"], "does not exist"), (["sessions"], "no server"), (["backup", "copy.db"], "does not exist"),
     (["restore", "CONFIG"], "not a careteam store"), (["health"], "no answer"), (["config", "check"], "does not exist")], ids=lambda one: one[0] if isinstance(one, list) else "")
 def test_what_cannot_be_done_is_1_and_leaves_nothing_behind(nowhere, words, told):

@@ -39,15 +39,26 @@ def test_the_dashboard_is_json_with_panels_that_do_not_overlap():
     assert len(places) == len(set(places)) and all(one["targets"] for one in board["panels"])
 
 
-def test_the_unit_is_sandboxed():
-    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", DEPLOY / "careteam.service"], capture_output=True, text=True)
+@pytest.mark.parametrize("unit", ["careteam.service", "careteam-notifier.service"])
+def test_a_unit_is_sandboxed(unit):
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", DEPLOY / unit], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
 
 
+def words_of(unit):
+    """{name: value} of a unit; of what is said twice the last."""
+    return dict(line.split("=", 1) for line in (DEPLOY / unit).read_text().splitlines() if "=" in line and not line.startswith("#"))
+
+
 def test_the_unit_leaves_the_time_and_the_descriptors_that_the_server_may_need():
-    unit = dict(line.split("=", 1) for line in (DEPLOY / "careteam.service").read_text().splitlines() if "=" in line and not line.startswith("#"))
+    unit = words_of("careteam.service")
     settings = (DEPLOY / "configuration.md").read_text()
     longest_drain = int(re.search(r"`server.drain_ms` .* 0 to (\d+) milliseconds", settings)[1])
     connections = int(re.search(r"`server.max_connections` .* `(\d+)`", settings)[1])
     assert int(unit["TimeoutStopSec"].removesuffix("s")) * 1000 >= longest_drain + 1000
     assert int(unit["LimitNOFILE"]) >= connections + 100
+
+
+def test_the_notifiers_unit_leaves_the_time_that_an_attempt_may_take():
+    longest_attempt = int(re.search(r"`notifier.attempt_timeout_ms` .* to (\d+) milliseconds", (DEPLOY / "configuration.md").read_text())[1])
+    assert int(words_of("careteam-notifier.service")["TimeoutStopSec"].removesuffix("s")) * 1000 >= longest_attempt + 1000

@@ -442,12 +442,6 @@ async def test_a_redis_that_gives_no_right_to_its_queue_is_told_of_once_and_does
         await rao.close()
 
 
-def test_a_notifier_of_its_own_needs_another_store():
-    with Server(redis=False) as server:
-        done = server.tool("notifier", "--config", server.config)
-        assert done.returncode == 1 and "PostgreSQL" in done.stderr and "careteam serve" in done.stderr and not done.stdout
-
-
 @pytest.mark.parametrize("settings,told", [
     ({"notifier.webhook_url": "http://gateway.example.org/"}, "loopback"), ({"notifier.webhook_url": "https://u:p@gateway.example.org/"}, "login"),
     ({"notifier.webhook_url": "https://gateway.example.org/"}, "webhook_secret_file"), ({"notifier.smtp_url": "mail.example.org"}, "smtp://"),

@@ -77,6 +77,19 @@ TEST(delivery_plan, pauses_grow_and_then_the_next_channel_has_it) {
   EXPECT_EQ(last.outcome.then->not_before, t0);
 }
 
+TEST(delivery_plan, what_nobody_knows_of_is_made_again_at_once_as_often_as_an_attempt) {
+  const attempt unknown{verdict::unknown, std::nullopt};
+  const auto first = planned(v1::PRIORITY_STAT, 1, 0, 1).after(unknown);
+  EXPECT_EQ(first.outcome.state, delivery_state::waiting);
+  EXPECT_EQ(first.outcome.next, t0);
+  EXPECT_TRUE(first.outcome.attempted);
+  EXPECT_FALSE(first.outcome.then);
+  const auto last = planned(v1::PRIORITY_STAT, 1, 0, 4).after(unknown);
+  EXPECT_EQ(last.outcome.state, delivery_state::failed);
+  ASSERT_TRUE(last.outcome.then);
+  EXPECT_EQ(suffix(*last.outcome.then), "-1-1");
+}
+
 TEST(delivery_plan, a_channel_that_refuses_is_left_at_once) {
   const auto step = planned(v1::PRIORITY_ROUTINE).after(refused);
   EXPECT_EQ(step.outcome.state, delivery_state::failed);

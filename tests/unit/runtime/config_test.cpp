@@ -252,6 +252,10 @@ INSTANTIATE_TEST_SUITE_P(
                  ":5:17: redis.password_file is set, but"},
         bad_file{"cluster_key_without_redis", with_store + "[redis]\nendpoint = \"\"\ncluster_key_file = \"k\"",
                  ":5:20: redis.cluster_key_file is set, but"},
+        bad_file{"worker_socket_too_long", with_store + "[notifier]\nworker_socket = \"/" + std::string(107, 'x') + "\"",
+                 ":4:17: notifier.worker_socket is too long"},
+        bad_file{"worker_user_without_socket", with_store + "[notifier]\nworker_user = \"u\"",
+                 ":4:15: notifier.worker_user needs notifier.worker_socket"},
         bad_file{"password_in_file", with_store + "[redis]\npassword = \"p\"",
                  ":4:1: redis.password is no setting; did you mean password_file?"},
         bad_file{"unknown_zone", with_store + "[organization]\ntime_zone = \"Europe/Nowhere\"",
@@ -342,6 +346,24 @@ TEST(config, serving_needs_to_know_who_may_log_in) {
   EXPECT_THAT(missing(), HasSubstr("identity.audience"));
   all.identity.audience = "a";
   EXPECT_EQ(missing(), "");
+}
+
+TEST(config, calling_needs_a_server_to_come_to_and_a_way_out_and_no_store) {
+  EXPECT_FALSE(parse_config("", file_name));
+  auto read = parse_config("", file_name, {}, required_settings::left_out);
+  ASSERT_TRUE(read) << read.error().to_text();
+  config all = *read;
+  const auto missing = [&] {
+    const auto fault = missing_for_calling(all, file_name);
+    return fault ? fault->message : std::string();
+  };
+  EXPECT_THAT(missing(), HasSubstr("notifier.worker_socket"));
+  all.notifier.worker_socket = "calls.sock";
+  EXPECT_TRUE(all.notifier.on());
+  EXPECT_THAT(missing(), HasSubstr("notifier.smtp_url or notifier.webhook_url"));
+  all.notifier.smtp_url = "smtp://mail.example.org";
+  EXPECT_EQ(missing(), "");
+  EXPECT_FALSE(parse_config("[server]\nlisten = 5\n", file_name, {}, required_settings::left_out)) << "what is there is checked";
 }
 
 TEST(config, is_read_from_a_file_and_resolves_paths_in_its_folder) {

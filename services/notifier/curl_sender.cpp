@@ -1,4 +1,4 @@
-#include "notifier/sender.hpp"
+#include "notifier/curl_sender.hpp"
 
 #include <boost/asio/post.hpp>
 #include <mutex>
@@ -37,9 +37,9 @@ void start_libcurl() {
 
 }  // namespace
 
-class sender::worker {
+class curl_sender::worker {
  public:
-  worker(asio::any_io_executor executor, channels ways, const sender_options& options, std::shared_ptr<std::size_t> in_flight)
+  worker(asio::any_io_executor executor, channels ways, const curl_sender_options& options, std::shared_ptr<std::size_t> in_flight)
       : executor_(std::move(executor)),
         ways_(std::move(ways)),
         options_(options),
@@ -113,7 +113,7 @@ class sender::worker {
     next->way = way.get();
     next->done = std::move(one.done);
     next->moving.easy = handle();
-    set_usual(next->moving);
+    set_usual(next->moving, one.what.timeout.value_or(options_.attempt_timeout));
     way->prepare(next->moving, one.what);
     curl_multi_add_handle(multi_, next->moving.easy);
     running_.emplace(next->moving.easy, std::move(next));
@@ -131,10 +131,10 @@ class sender::worker {
     return used;
   }
 
-  void set_usual(transfer& one) const {
+  void set_usual(transfer& one, std::chrono::milliseconds timeout) const {
     curl_easy_setopt(one.easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(one.easy, CURLOPT_PROXY, "");  // Where it goes is configured, not inherited from the environment.
-    curl_easy_setopt(one.easy, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.attempt_timeout.count()));
+    curl_easy_setopt(one.easy, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
     curl_easy_setopt(one.easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     if (!ca_file_.empty()) curl_easy_setopt(one.easy, CURLOPT_CAINFO, ca_file_.c_str());
     curl_easy_setopt(one.easy, CURLOPT_WRITEFUNCTION, &throw_away);
@@ -170,7 +170,7 @@ class sender::worker {
 
   asio::any_io_executor executor_;
   channels ways_;
-  const sender_options options_;
+  const curl_sender_options options_;
   const std::string ca_file_;
   std::shared_ptr<std::size_t> in_flight_;  ///< Only passed on: it belongs to the event loop.
   CURLM* multi_;
@@ -184,15 +184,15 @@ class sender::worker {
   std::thread thread_;
 };
 
-sender::sender(asio::any_io_executor executor, channels ways, sender_options options)
+curl_sender::curl_sender(asio::any_io_executor executor, channels ways, curl_sender_options options)
     : options_(std::move(options)), in_flight_(std::make_shared<std::size_t>(0)) {
   start_libcurl();
   worker_ = std::make_unique<worker>(std::move(executor), std::move(ways), options_, in_flight_);
 }
 
-sender::~sender() = default;
+curl_sender::~curl_sender() = default;
 
-void sender::send(message what, answer done) {
+void curl_sender::send(message what, answer done) {
   ++*in_flight_;
   worker_->push({std::move(what), std::move(done)});
 }
