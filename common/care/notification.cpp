@@ -325,6 +325,19 @@ std::optional<std::string> called_instead(const record_state& state, const oblig
   return about.what == called_for::act && reads ? now->holder : std::string();
 }
 
+std::optional<std::chrono::seconds> fallback_after(v1::Priority priority) {
+  switch (priority) {
+    case v1::PRIORITY_STAT:
+      return std::chrono::minutes{1};
+    case v1::PRIORITY_ASAP:
+      return std::chrono::minutes{3};
+    case v1::PRIORITY_URGENT:
+      return std::chrono::minutes{5};
+    default:
+      return std::nullopt;
+  }
+}
+
 std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times) {
   switch (priority) {
     case v1::PRIORITY_STAT:

@@ -63,6 +63,10 @@ call_changes calls_after(const record_state& state, const v1::Entry& entry, cons
 std::optional<std::string> called_instead(const record_state& state, const obligation_key& about, std::string_view person,
                                           std::string_view duty, const context& with);
 
+/// How long the devices of somebody may have received nothing of what they are called about until the next of their channels is taken
+/// (G3); nothing: as long as it takes.
+std::optional<std::chrono::seconds> fallback_after(v1::Priority priority);
+
 /// How long after the nth time (from 1) somebody is called again (G4, table 3.1); nothing: not again.
 std::optional<std::chrono::seconds> pause_after(v1::Priority priority, std::uint32_t times);
 

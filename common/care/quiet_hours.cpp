@@ -1,7 +1,6 @@
 #include "care/quiet_hours.hpp"
 
 namespace careteam::care {
-namespace {
 
 std::optional<std::chrono::minutes> parse_time_of_day(std::string_view text) {
   if (text.size() != 5 || text[2] != ':') return std::nullopt;
@@ -11,8 +10,6 @@ std::optional<std::chrono::minutes> parse_time_of_day(std::string_view text) {
   if (hours > 23 || minutes > 59) return std::nullopt;
   return std::chrono::hours(hours) + std::chrono::minutes(minutes);
 }
-
-}  // namespace
 
 std::optional<quiet_hours> parse_quiet_hours(std::string_view text) {
   if (text.size() != 11 || text[5] != '-') return std::nullopt;

@@ -89,7 +89,7 @@ struct config {
     std::vector<std::string> hours;  ///< Empty: no calendar.
     std::vector<std::string> holidays;
   };
-  /// Whether texts are contacts and quiet hours tells care.
+  /// Whether texts are contacts, quiet hours and times of the day tells care.
   struct notifier_section {
     std::string smtp_url;  ///< Empty: no mail.
     std::string smtp_from;
@@ -102,6 +102,7 @@ struct config {
     std::filesystem::path ca_file;               ///< Empty: the machine's.
     std::vector<std::string> contacts;
     std::string quiet_hours;  ///< Empty: never quiet.
+    std::string digest;       ///< "08:00"; empty: none.
     std::chrono::milliseconds attempt_timeout{5'000};
     std::chrono::milliseconds retry_after{1'000};
     std::size_t attempts = 4;

@@ -226,6 +226,10 @@ const std::array table = {
         "When nobody is called, in organization.time_zone: for people who have no quiet hours of their own. Stat always rings, asap does "
         "for the staff.",
         "\"22:00-07:00\""},
+    setting{"notifier", "digest", text_setting{CARETEAM_FIELD(notifier, digest), any_line},
+            "When people are called once a day about all that is routine and still open, in organization.time_zone; later where a person's "
+            "quiet hours end later. Without it they are called about each once.",
+            "\"08:00\""},
     setting{"notifier", "attempt_timeout_ms", milliseconds_setting{CARETEAM_FIELD(notifier, attempt_timeout), 100, minute},
             "How long one attempt may take: the server's setting, also for `careteam notifier`. What a killed server was about to send is "
             "sent after twice this time.",

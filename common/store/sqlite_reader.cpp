@@ -36,6 +36,7 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
                        "SELECT s.kind, n.name, max(d.received), ifnull(c.displayed, 0) FROM streams s "
                        "CROSS JOIN device_cursors d ON d.stream = s.id CROSS JOIN names n ON n.id = d.person "
                        "LEFT JOIN cursors c ON c.person = d.person AND c.stream = s.id WHERE s.record = ?1 GROUP BY s.kind, d.person"),
+      select_received_(connection, "SELECT ifnull(max(received), 0) FROM device_cursors WHERE stream = ?1 AND person = ?2"),
       select_keys_(connection, "SELECT key FROM records WHERE key > ?1 ORDER BY key LIMIT ?2"),
       select_cursors_(connection,
                       "SELECT s.kind, c.displayed, c.read, c.read_own FROM streams s CROSS JOIN cursors c "
@@ -264,6 +265,13 @@ std::vector<receipt> sqlite_reader::receipts_of(const record_key& record) {
     receipts.push_back({rows.as<stream_kind>(0), std::string(rows.bytes(1)), rows.as<std::uint64_t>(2), rows.as<std::uint64_t>(3)});
   }
   return receipts;
+}
+
+std::uint64_t sqlite_reader::received_by(const record_key& record, stream_kind kind, const std::string& person) {
+  const auto stream = find_stream(record, kind);
+  if (!stream) return 0;
+  query row(select_received_, stream->id, find_name(person));
+  return row.next() ? row.as<std::uint64_t>(0) : 0;
 }
 
 std::vector<record_key> sqlite_reader::record_keys(const record_key& after, std::size_t limit) {

@@ -35,6 +35,7 @@ class sqlite_reader {
   std::optional<command_record> find_command(const std::string& actor, const uuid_bytes& id);
   std::vector<record_key> records_of(const std::string& person);
   std::vector<receipt> receipts_of(const record_key& record);
+  std::uint64_t received_by(const record_key& record, stream_kind stream, const std::string& person);
   std::vector<record_key> record_keys(const record_key& after, std::size_t limit);
   std::vector<cursor> cursors_of(const std::string& person, const std::vector<record_key>& records);
   std::vector<stored_timer> due_timers(instant until, const std::optional<timer_place>& after, std::size_t limit);
@@ -75,7 +76,7 @@ class sqlite_reader {
   statement begin_, end_;
   statement select_record_, select_streams_, select_stream_, select_snapshot_, select_name_;
   statement select_version_, select_link_, select_entry_, select_entries_, select_about_;
-  statement select_command_, select_memberships_, select_receipts_, select_keys_, select_cursors_, count_own_;
+  statement select_command_, select_memberships_, select_receipts_, select_received_, select_keys_, select_cursors_, count_own_;
   statement select_timers_, select_next_timer_, select_next_delivery_, select_delivery_, select_deliveries_to_;
   obligation_reads obligations_;
 };

@@ -589,6 +589,9 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<std::vector<receipt>>> receipts_of(record_key record) override {
     return ask(core_, make_read(&sqlite_reader::receipts_of, std::move(record)));
   }
+  asio::awaitable<result<std::uint64_t>> received_by(record_key record, stream_kind stream, std::string person) override {
+    return ask(core_, make_read(&sqlite_reader::received_by, std::move(record), stream, std::move(person)));
+  }
   asio::awaitable<result<std::vector<record_key>>> record_keys(record_key after, std::size_t limit) override {
     return ask(core_, make_read(&sqlite_reader::record_keys, std::move(after), limit));
   }

@@ -339,6 +339,9 @@ class record_store {
   /// How far everybody who has received something of the record has come.
   virtual boost::asio::awaitable<result<std::vector<receipt>>> receipts_of(record_key record) = 0;
 
+  /// How far the furthest of a person's devices has received a stream; 0: nothing.
+  virtual boost::asio::awaitable<result<std::uint64_t>> received_by(record_key record, stream_kind stream, std::string person) = 0;
+
   /// The keys of records, in key order, after a key; at most `limit`. For walking over the whole store.
   virtual boost::asio::awaitable<result<std::vector<record_key>>> record_keys(record_key after, std::size_t limit) = 0;
 

@@ -79,6 +79,9 @@ boost::system::result<calling_setting, setting_fault> read_calling(const runtime
   const auto& quiet = settings.notifier.quiet_hours;
   if (!quiet.empty()) calling.quiet = care::parse_quiet_hours(quiet);
   if (!quiet.empty() && !calling.quiet) return setting_fault{"notifier.quiet_hours", "\"" + quiet + "\" is not like \"22:00-07:00\""};
+  const auto& digest = settings.notifier.digest;
+  if (!digest.empty()) calling.digest = care::parse_time_of_day(digest);
+  if (!digest.empty() && !calling.digest) return setting_fault{"notifier.digest", "\"" + digest + "\" is not like \"08:00\""};
   return calling;
 }
 
@@ -132,6 +135,7 @@ notifying::notifying(asio::any_io_executor executor, const runtime::config& sett
   options.worker = fresh_name();
   options.of_organization = std::move(calling.contacts);
   options.quiet = calling.quiet;
+  options.digest = calling.digest;
   options.time_zone = settings.organization.time_zone;
   options.retries.attempts = wanted.attempts;
   options.retries.pause = wanted.retry_after;

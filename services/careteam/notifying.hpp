@@ -16,10 +16,11 @@
 
 namespace careteam {
 
-/// The organisation's own contacts, and its quiet hours.
+/// The organisation's own contacts, its quiet hours, and the time of its daily digest.
 struct calling_setting {
   notifier::ladder contacts;
   std::optional<care::quiet_hours> quiet;
+  std::optional<std::chrono::minutes> digest;
 };
 boost::system::result<calling_setting, setting_fault> read_calling(const runtime::config& settings);
 

@@ -26,13 +26,10 @@ std::string delivery_id(std::string_view effect, std::uint32_t times, std::uint3
   return std::string(effect) + '-' + std::to_string(times) + '-' + std::to_string(step);
 }
 
-std::string delivery_changes::effect_of(const care::call& one) const {
-  const auto place = [](care::place at) { return std::to_string(at.stream) + '/' + std::to_string(at.seq); };
-  const std::string told =
-      record_ + '\n' + care::obligation_name(one.about.about, one.about.what) + '\n' + place(one.cause) + '\n' + one.person;
+std::string effect_of(std::string_view text, std::string_view secret) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(told.data()), told.size(),
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
        digest.data(), &size);
   return runtime::to_hex(digest.data(), effect_bytes);
 }
@@ -43,23 +40,25 @@ void delivery_changes::add(const care::call_changes& changes, const care::organi
     if (std::find(quiet_.begin(), quiet_.end(), over) == quiet_.end()) quiet_.push_back(over);
   }
   for (const auto& one : changes.calls) {
-    store::instant first = now;
-    if (one.again) {
-      const auto pause = care::pause_after(one.priority, 1);
-      if (!pause) continue;  // Once is enough.
-      first += *pause;
-    }
-    added_.push_back({one, is_staff(people, one.person), first});
+    const auto pause = care::pause_after(one.priority, 1);
+    const store::instant first = one.again && pause ? now + *pause : now;
+    added_.push_back({one, is_staff(people, one.person), first, one.again && !pause});
   }
 }
 
 store::new_delivery delivery_changes::delivery_of(const addition& one) const {
+  const auto place = [](care::place at) { return std::to_string(at.stream) + '/' + std::to_string(at.seq); };
+  const std::string told = record_ + '\n' + care::obligation_name(one.what.about.about, one.what.about.what) + '\n' +
+                           place(one.what.cause) + '\n' + one.what.person;
   internal::DeliveryPayload payload;
-  payload.set_effect(effect_of(one.what));
+  payload.set_effect(effect_of(told, secret_));
   payload.set_times(1);
   payload.set_staff(one.staff);
   payload.set_due_us(one.first.time_since_epoch().count());
   payload.set_duty(one.what.duty);
+  payload.set_cause_stream(static_cast<std::uint32_t>(one.what.cause.stream));
+  payload.set_cause_seq(one.what.cause.seq);
+  payload.set_digest(one.digest);
   const auto& about = one.what.about;
   return {delivery_id(payload.effect(), 1, 0),
           care::obligation_name(about.about, about.what),

@@ -15,8 +15,11 @@ namespace careteam::coordination {
 /// The channel of a delivery whose recipient's own list of channels decides (the payload's step).
 inline constexpr std::string_view by_contact = "contact";
 
-/// The id of one delivery of an effect: of the nth time (from 1), over a channel (from 0).
+/// The id of one delivery of an effect: of the nth time (from 1), over the nth channel of that time (from 0).
 std::string delivery_id(std::string_view effect, std::uint32_t times, std::uint32_t step);
+
+/// An effect: the same for the same text, and nothing without the secret.
+std::string effect_of(std::string_view text, std::string_view secret);
 
 class delivery_changes {
  public:
@@ -35,8 +38,8 @@ class delivery_changes {
     care::call what;
     bool staff = false;  ///< Whether the person is.
     store::instant first;
+    bool digest = false;  ///< They were called about it, and are with all that is routine from now on.
   };
-  std::string effect_of(const care::call& one) const;
   store::new_delivery delivery_of(const addition& one) const;
 
   std::string record_, secret_;

@@ -39,6 +39,12 @@ std::optional<internal::DeliveryPayload> payload_of(const store::stored_delivery
   return payload;
 }
 
+/// Of a row that waits for a digest time and again nobody knows since when it has been due.
+store::instant planned_for(const store::stored_delivery& delivery, store::instant now) {
+  const auto payload = payload_of(delivery);
+  return payload && !payload->digest() ? due_of(*payload) : now;
+}
+
 /// What somebody is called for about a duty, in the words of its record.
 v1::DutyCall duty_call_of(care::called_for what) {
   switch (what) {
@@ -300,7 +306,7 @@ asio::awaitable<bool> notifier::sweep(std::size_t limit) {
   }
   const bool more = claimed->size() == limit;
   for (auto& delivery : *claimed) {
-    if (more) next_due_ = std::min(t, due_of(payload_of(delivery).value_or(internal::DeliveryPayload())));
+    if (more) next_due_ = std::min(t, planned_for(delivery, t));
     call(std::move(delivery));
   }
   if (more) co_return true;
@@ -347,11 +353,22 @@ asio::awaitable<void> notifier::call_reader(in_hand one) {
     forget(row.what.id);  // Its lease ends, and it is looked at again.
   } else if (found->instead) {
     co_await pass_on(std::move(one), std::move(*found->instead));
+  } else if (found->reads && asks_for_receipt(one.payload)) {
+    co_await call_by_receipt(std::move(one));
   } else if (found->reads) {
     begin(std::move(one));
   } else {
     record({row.what.id, row.worker, row.attempts, store::delivery_state::failed, now(), std::nullopt});
   }
+}
+
+asio::awaitable<void> notifier::call_by_receipt(in_hand one) {
+  const auto received = co_await store_.received_by(one.delivery.record, one.payload.cause_stream(), one.delivery.what.recipient);
+  if (!received) runtime::log_warning("receipt_not_read", {{"delivery", one.delivery.what.id}, {"error", received.error()}});
+  if (received && *received >= one.payload.cause_seq()) {
+    if (const auto until = after_receipt(one.payload, now())) co_return record(waits_until(one.delivery, *until));
+  }
+  begin(std::move(one));
 }
 
 asio::awaitable<std::optional<notifier::standing>> notifier::standing_of(in_hand one) {
@@ -409,6 +426,7 @@ asio::awaitable<void> notifier::look_over(std::string person) {
     const auto payload = payload_of(row);
     const bool waits = row.attempts == 0 && row.what.not_before > now();
     if (!payload || payload->duty().empty() || !waits) continue;
+    if (payload->digest()) continue;  // Whoever has the duty then is told with their own.
     claim.ids.push_back(row.what.id);
     planned.emplace(row.what.id, row.what.not_before);
   }
@@ -435,28 +453,37 @@ void notifier::begin(in_hand one) {
   const auto* person = account_of(one.delivery.what.recipient);
   const auto priority = static_cast<v1::Priority>(one.delivery.what.priority);
   const bool staff = one.payload.staff();
-  if (const auto until = quiet_end(person, priority, staff)) {
+  const auto hours = quiet_hours_of(person);
+  if (const auto until = hours ? quiet_until(*hours, options_.time_zone, priority, staff, now()) : std::nullopt) {
     metrics_.postponed.increment();
     return record(waits_until(one.delivery, *until));
   }
+  if (one.payload.digest()) return begin_digest(std::move(one));
   const auto steps = ladder_of(person, options_.of_organization, staff);
-  const auto step = one.payload.step();
-  if (step >= steps.size()) {
+  if (steps.empty()) {
     auto nobody = after_nobody(one.delivery, one.payload, now());
     return conclude(std::move(one), std::move(nobody));
   }
-  message what{id, steps[step], priority, clock_.now()};
+  message what{id, steps[channel_of(one.payload, steps.size())], priority, clock_.now()};
   in_hand_.insert_or_assign(id, std::move(one));
   sender_.send(std::move(what), [weak = weak_from_this(), id, count = steps.size()](attempt how) {
     if (const auto self = weak.lock()) self->finish(id, how, count);
   });
 }
 
-std::optional<store::instant> notifier::quiet_end(const care::account* person, v1::Priority priority, bool staff) const {
-  auto hours = options_.quiet;
-  if (person != nullptr && !person->quiet_hours.empty()) hours = care::parse_quiet_hours(person->quiet_hours);
-  if (!hours) return std::nullopt;
-  return quiet_until(*hours, options_.time_zone, priority, staff, now());
+std::optional<care::quiet_hours> notifier::quiet_hours_of(const care::account* person) const {
+  const bool own = person != nullptr && !person->quiet_hours.empty();
+  return own ? care::parse_quiet_hours(person->quiet_hours) : options_.quiet;
+}
+
+double notifier::random() {
+  return static_cast<double>(random_() - std::minstd_rand::min()) / static_cast<double>(std::minstd_rand::max());
+}
+
+void notifier::count(store::delivery_state over_channel, verdict how) {
+  if (over_channel == store::delivery_state::sent) metrics_.sent.increment();
+  if (over_channel == store::delivery_state::waiting) (how == verdict::unknown ? metrics_.lost : metrics_.retried).increment();
+  if (over_channel == store::delivery_state::failed) metrics_.failed.increment();
 }
 
 void notifier::finish(const std::string& id, attempt how, std::size_t ladder_size) {
@@ -464,19 +491,65 @@ void notifier::finish(const std::string& id, attempt how, std::size_t ladder_siz
   if (at == in_hand_.end()) return;
   const auto& [delivery, payload] = at->second;
   if (delivery.attempts == 1) metrics_.lateness_seconds.observe(std::max<std::chrono::nanoseconds>(now() - due_of(payload), {}));
-  const double random = static_cast<double>(random_() - std::minstd_rand::min()) / static_cast<double>(std::minstd_rand::max());
-  auto step = after_attempt(delivery, payload, how, ladder_size, options_.retries, random, now());
-  if (step.outcome.state == store::delivery_state::sent) metrics_.sent.increment();
-  if (step.outcome.state == store::delivery_state::waiting) (how.result == verdict::unknown ? metrics_.lost : metrics_.retried).increment();
-  if (step.outcome.state == store::delivery_state::failed) metrics_.failed.increment();
+  auto step = after_attempt(delivery, payload, how, ladder_size, options_.retries, random(), now());
+  count(step.outcome.state, how.result);
   conclude(at->second, std::move(step));
 }
 
 void notifier::conclude(in_hand one, delivery_step step) {
+  add_digest(step, one);
   if (!step.exhausted) return record(std::move(step.outcome));
   in_hand_.insert_or_assign(one.delivery.what.id, one);
   spawn(end_at_human(std::move(one), std::move(step)));
 }
+
+// ---- what is routine, once a day
+
+digest_rules notifier::digest_of(const std::string& person) const {
+  return {options_.digest.value(), options_.time_zone, quiet_hours_of(account_of(person))};
+}
+
+void notifier::add_digest(delivery_step& step, const in_hand& one) const {
+  const bool over = step.outcome.state != store::delivery_state::waiting && !step.outcome.then;
+  const bool routine = !is_pressing(static_cast<v1::Priority>(one.delivery.what.priority));
+  if (!over || !routine || !options_.digest) return;
+  const auto& person = one.delivery.what.recipient;
+  step.outcome.then = digest_after(one.payload, next_digest(digest_of(person), person, now()), now());
+}
+
+void notifier::begin_digest(in_hand one) {
+  const auto id = one.delivery.what.id;
+  const auto person = one.delivery.what.recipient;
+  if (!options_.digest) return record({id, one.delivery.worker, one.delivery.attempts, store::delivery_state::failed, now(), std::nullopt});
+  const auto rules = digest_of(person);
+  const auto last = last_digest(rules, person, now());
+  const auto next = next_digest(rules, person, now()).at;
+  const auto steps = ladder_of(account_of(person), options_.of_organization, one.payload.staff());
+  const bool too_new = last.at < due_of(one.payload);
+  if (too_new || steps.empty()) return record(waits_until(one.delivery, next));
+  const auto part = digests_.join(person, last.day, id, now());
+  if (part.how == digest_calls::share::made) return record(waits_until(one.delivery, next));
+  if (part.how == digest_calls::share::later) return record(waits_until(one.delivery, part.again));
+  in_hand_.insert_or_assign(id, std::move(one));
+  if (part.how == digest_calls::share::along) return;
+  const auto& channel = steps[std::min<std::size_t>(part.step, steps.size() - 1)];
+  message what{digest_id(store_.epoch(), person, last.day, part.step), channel, v1::PRIORITY_ROUTINE, clock_.now()};
+  sender_.send(std::move(what), [weak = weak_from_this(), person, count = steps.size()](attempt how) {
+    if (const auto self = weak.lock()) self->finish_digest(person, how, count);
+  });
+}
+
+void notifier::finish_digest(const std::string& person, attempt how, std::size_t ladder_size) {
+  const auto ended = digests_.end(person, how, ladder_size, options_.retries, random(), now());
+  count(ended.over_channel, how.result);
+  const auto until = ended.again ? *ended.again : next_digest(digest_of(person), person, now()).at;
+  for (const auto& id : ended.deliveries) {
+    const auto at = in_hand_.find(id);
+    if (at != in_hand_.end()) record(waits_until(at->second.delivery, until));
+  }
+}
+
+// ---- at the end a human
 
 asio::awaitable<void> notifier::end_at_human(in_hand one, delivery_step step) {
   const bool told = co_await tell_human(one);
@@ -571,12 +644,13 @@ asio::awaitable<callback_answer> notifier::report(provider_report what) {
   auto payload = payload_of(delivery);
   metrics_.callbacks.increment();
   const bool settled = delivery.state == store::delivery_state::acknowledged || delivery.state == store::delivery_state::failed;
-  if (!what.failed || settled || !payload) co_return callback_answer{200, "noted\n"};
+  if (!what.failed || settled || !payload || payload->digest()) co_return callback_answer{200, "noted\n"};
   const auto steps = ladder_of(account_of(delivery.what.recipient), options_.of_organization, payload->staff());
   auto step = after_attempt(delivery, *payload, {verdict::refused, std::nullopt}, std::max<std::size_t>(steps.size(), 1), options_.retries,
                             0, now());
+  in_hand one{delivery, *payload};
+  add_digest(step, one);
   if (step.exhausted) {
-    in_hand one{delivery, *payload};
     const bool told = co_await tell_human(std::move(one));
     if (!told) co_return callback_answer{503, "try again\n"};
   }

@@ -25,6 +25,7 @@
 
 #include "coordination/record_hosts.hpp"
 #include "notifier/callback.hpp"
+#include "notifier/daily_digest.hpp"
 #include "notifier/delivery_plan.hpp"
 #include "notifier/sender.hpp"
 #include "redis/work_queue.hpp"
@@ -50,6 +51,7 @@ struct notifier_options {
   std::string worker;      ///< Of this process alone, and of this start of it.
   ladder of_organization;  ///< For staff without contacts.
   std::optional<care::quiet_hours> quiet;
+  std::optional<std::chrono::minutes> digest;  ///< Of the day; none: what is routine rings once.
   std::string time_zone = "UTC";
   retry_rules retries;
   std::chrono::milliseconds longest_look{1'000};     ///< Between two looks at the clock, which may be set, and at what others added.
@@ -107,6 +109,8 @@ class notifier : public std::enable_shared_from_this<notifier> {
   /// Time has passed since the record was asked: whoever has left the team meanwhile is not called, and whoever has the duty now is called
   /// in the place of who had it.
   boost::asio::awaitable<void> call_reader(in_hand one);
+  /// What the person's devices have received decides whether their time has come, and over which channel.
+  boost::asio::awaitable<void> call_by_receipt(in_hand one);
   /// Passes on what is for somebody else now; the rest waits on as it did.
   boost::asio::awaitable<void> look_over(std::string person);
   boost::asio::awaitable<void> pass_on(in_hand one, std::string person);
@@ -122,11 +126,19 @@ class notifier : public std::enable_shared_from_this<notifier> {
   void take(std::vector<redis::queued_work> work);
   void call(store::stored_delivery delivery);
   void begin(in_hand one);
+  void begin_digest(in_hand one);
+  void finish_digest(const std::string& person, attempt how, std::size_t ladder_size);
+  digest_rules digest_of(const std::string& person) const;
+  /// What is routine and open after this step has a row for the digests of its person.
+  void add_digest(delivery_step& step, const in_hand& one) const;
   void hand_over(const std::vector<std::string>& ids);
-  std::optional<store::instant> quiet_end(const care::account* person, v1::Priority priority, bool staff) const;
+  /// A person's own quiet hours, or the organisation's.
+  std::optional<care::quiet_hours> quiet_hours_of(const care::account* person) const;
   void finish(const std::string& id, attempt how, std::size_t ladder_size);
   void conclude(in_hand one, delivery_step step);
   void record(store::delivery_outcome outcome);
+  void count(store::delivery_state over_channel, verdict how);
+  double random();
   /// Its entry in the queue, when it came from there.
   std::string forget(const std::string& id);
   void spawn(boost::asio::awaitable<void> part);
@@ -148,6 +160,7 @@ class notifier : public std::enable_shared_from_this<notifier> {
   std::unordered_map<std::string, in_hand> in_hand_;       ///< Claimed, and its outcome not yet recorded; by delivery.
   std::unordered_map<std::string, std::string> of_queue_;  ///< The queue's entries of those in hand.
   std::vector<store::delivery_outcome> outcomes_;
+  digest_calls digests_;
   std::minstd_rand random_;
   store::instant next_due_ = store::instant::max();
   store::instant first_added_ = store::instant::max();  ///< Since the store was asked what is due next: it may not have shown them.

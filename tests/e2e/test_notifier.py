@@ -121,15 +121,15 @@ async def test_a_person_is_called_again_after_the_pause_over_the_louder_channel_
         nina = await Client.connect(server, "nina", token=server.token("nina", expires=100 * HOUR))
         seq = await post(rao)
         await wait(gateway, 1)
-        await until(lambda: f"{gateway.calls[0].effect}-2-1" in deliveries(server))
+        await until(lambda: f"{gateway.calls[0].effect}-2-0" in deliveries(server))
         clock.set(55)
         await asyncio.sleep(1.5)  # More than one look at the clock.
         assert len(gateway.calls) == 1, "not before its time"
         for times in (2, 3):
             clock.set(62 * (times - 1))
             calls = await wait(gateway, times)
-            assert calls[-1].id == f"{calls[0].effect}-{times}-1" and calls[-1].body["channel"] == "phone"
-            await until(lambda: f"{calls[0].effect}-{times + 1}-1" in deliveries(server))
+            assert calls[-1].id == f"{calls[0].effect}-{times}-0" and calls[-1].body["channel"] == "phone"
+            await until(lambda: f"{calls[0].effect}-{times + 1}-0" in deliveries(server))
         await acknowledge(nina, seq)
         clock.set(HOUR)
         await asyncio.sleep(2.5)
@@ -446,7 +446,7 @@ async def test_a_redis_that_gives_no_right_to_its_queue_is_told_of_once_and_does
     ({"notifier.webhook_url": "http://gateway.example.org/"}, "loopback"), ({"notifier.webhook_url": "https://u:p@gateway.example.org/"}, "login"),
     ({"notifier.webhook_url": "https://gateway.example.org/"}, "webhook_secret_file"), ({"notifier.smtp_url": "mail.example.org"}, "smtp://"),
     ({"notifier.smtp_url": "smtp://mail.example.org"}, "smtp_from"), ({"notifier.smtp_from": "a@b\r\nBcc: c@d"}, "address"),
-    ({"notifier.contacts": ["fax +1"]}, "no contact"), ({"notifier.quiet_hours": "night"}, "22:00-07:00")], ids=str)
+    ({"notifier.contacts": ["fax +1"]}, "no contact"), ({"notifier.quiet_hours": "night"}, "22:00-07:00"), ({"notifier.digest": "8 o'clock"}, "08:00"), ({"notifier.digest": "24:00"}, "08:00")], ids=str)
 def test_settings_that_cannot_be_meant_are_refused(settings, told):
     with Server(redis=False, settings=settings) as server:
         done = server.tool("config", "check", "--config", server.config)

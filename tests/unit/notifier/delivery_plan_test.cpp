@@ -44,12 +44,12 @@ TEST(delivery_plan, what_was_taken_is_followed_by_the_next_time_over_the_next_ch
   EXPECT_EQ(step.outcome.state, delivery_state::sent);
   EXPECT_FALSE(step.exhausted);
   ASSERT_TRUE(step.outcome.then);
-  EXPECT_EQ(suffix(*step.outcome.then), "-2-1");
+  EXPECT_EQ(suffix(*step.outcome.then), "-2-0");
   EXPECT_EQ(step.outcome.then->not_before, t0 + 60s);
   internal::DeliveryPayload next;
   ASSERT_TRUE(next.ParseFromString(step.outcome.then->payload));
   EXPECT_EQ(next.times(), 2U);
-  EXPECT_EQ(next.step(), 1U);
+  EXPECT_EQ(channel_of(next, 2), 1U);
   EXPECT_EQ(next.due_us(), (t0 + 60s).time_since_epoch().count());
   EXPECT_TRUE(next.staff());
 }
@@ -57,7 +57,10 @@ TEST(delivery_plan, what_was_taken_is_followed_by_the_next_time_over_the_next_ch
 TEST(delivery_plan, the_last_channel_is_the_loudest_and_stays) {
   const auto step = planned(v1::PRIORITY_STAT, 7, 1).after(taken);
   ASSERT_TRUE(step.outcome.then);
-  EXPECT_EQ(suffix(*step.outcome.then), "-8-1");
+  EXPECT_EQ(suffix(*step.outcome.then), "-8-0");
+  internal::DeliveryPayload next;
+  ASSERT_TRUE(next.ParseFromString(step.outcome.then->payload));
+  EXPECT_EQ(channel_of(next, 2), 1U);
 }
 
 TEST(delivery_plan, a_routine_call_is_made_once) {
@@ -97,13 +100,16 @@ TEST(delivery_plan, a_channel_that_refuses_is_left_at_once) {
   EXPECT_EQ(suffix(*step.outcome.then), "-1-1");
 }
 
-TEST(delivery_plan, no_channel_left_ends_at_a_human_and_the_person_is_called_again_all_the_same) {
+TEST(delivery_plan, no_channel_left_ends_at_a_human_and_the_person_is_called_again_from_their_first_channel) {
   const auto step = planned(v1::PRIORITY_ASAP, 1, 1).after(refused);
   EXPECT_EQ(step.outcome.state, delivery_state::failed);
   EXPECT_TRUE(step.exhausted);
   ASSERT_TRUE(step.outcome.then);
-  EXPECT_EQ(suffix(*step.outcome.then), "-2-1");
+  EXPECT_EQ(suffix(*step.outcome.then), "-2-0");
   EXPECT_EQ(step.outcome.then->not_before, t0 + 120s);
+  internal::DeliveryPayload next;
+  ASSERT_TRUE(next.ParseFromString(step.outcome.then->payload));
+  EXPECT_EQ(channel_of(next, 2), 0U);
   const auto routine = planned(v1::PRIORITY_ROUTINE, 1, 1).after(refused);
   EXPECT_FALSE(routine.exhausted) << "it waits in the worklist";
   EXPECT_FALSE(routine.outcome.then);
@@ -189,6 +195,8 @@ TEST(delivery_plan, a_call_that_is_passed_on_begins_with_the_first_channel_of_wh
   EXPECT_EQ(suffix(*outcome.then), "-4-0");
   internal::DeliveryPayload next;
   ASSERT_TRUE(next.ParseFromString(outcome.then->payload));
+  EXPECT_EQ(channel_of(next, 3), 0U);
+  EXPECT_FALSE(asks_for_receipt(next)) << "what their devices hold, they hold from before";
   EXPECT_EQ(next.duty(), "onc-rn") << "and goes on from person to person";
   EXPECT_FALSE(passed_on(one.delivery, one.payload, "", true, t0).then);
 }

@@ -333,6 +333,15 @@ TEST_P(conformance, receipts_tell_how_far_everybody_has_come) {
   for (const auto& each : receipts) told.emplace_back(each.stream, each.person, each.received, each.displayed);
   EXPECT_THAT(told, testing::UnorderedElementsAre(std::tuple(shared, "ana", 3, 2), std::tuple(clinical, "ben", 1, 0)));
   EXPECT_THAT(loop_.run(store_->receipts_of("patient/nobody")).value(), IsEmpty());
+  const auto received = [&](const char* record, stream_kind stream, const char* person) {
+    return loop_.run(store_->received_by(record, stream, person)).value();
+  };
+  EXPECT_EQ(received("patient/rosa", shared, "ana"), 3u) << "the furthest of her devices";
+  EXPECT_EQ(received("patient/rosa", clinical, "ben"), 1u) << "not beyond what there is";
+  EXPECT_EQ(received("patient/rosa", clinical, "ana"), 0u);
+  EXPECT_EQ(received("patient/rosa", shared, "eva"), 0u);
+  EXPECT_EQ(received("patient/ben", shared, "eva"), 1u);
+  EXPECT_EQ(received("patient/nobody", shared, "ana"), 0u);
 }
 
 TEST_P(conformance, record_keys_walk_over_the_store) {
