@@ -86,7 +86,7 @@ class one_store {
       EXPECT_TRUE(coordination::parse_entry(stored, entry));
       all.take(entry);
     }
-    return all.resources();
+    return all.resources({}, owed_things({}));
   }
   std::vector<json::object> tasks(const std::string& patient, told_texts texts = told_texts::all) {
     std::vector<json::object> result;
