@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
-#include <cstdlib>
 
 #include "../store/new_store.hpp"
 #include "admin/fhir_export.hpp"
@@ -10,6 +9,7 @@
 #include "admin/rebuild.hpp"
 #include "coordination/record_loading.hpp"
 #include "fhir_files.hpp"
+#include "fhir_r4.hpp"
 
 namespace careteam::admin::test {
 namespace {
@@ -316,9 +316,7 @@ TEST_F(tasks_in_fhir, are_exported_without_a_word_of_anybody_unless_texts_are_as
 class task_examples : public testing::Test {};
 
 TEST_F(task_examples, each_of_the_twelve_is_imported_or_refused_with_a_reason) {
-  const char* set = std::getenv("CARETEAM_FHIR_EXAMPLES");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path root = set && *set ? set : std::filesystem::path(home ? home : "/") / ".cache/careteam/fhir";
+  const auto root = fhir_examples();
   const std::string lab = ".owner: is a Organization, not a person";
   const std::string nobodys = ".for: is missing: it belongs to no patient's record";
   const std::map<std::string, std::vector<std::string>> expected{
