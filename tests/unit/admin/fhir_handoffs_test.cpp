@@ -357,6 +357,13 @@ TEST_F(handoffs_in_fhir, are_split_where_a_patient_is_declined_and_the_way_back_
   for (const auto& one : handoffs(bundle)) statuses.push_back(status(one));
   EXPECT_THAT(statuses, ElementsAre("completed", "completed", "cancelled", "completed"));
   EXPECT_THAT(agents(of_type(bundle, "Provenance")[2]), ElementsAre("gave Practitioner/grace", "took Practitioner/tom"));
+
+  // Of her alone it is as many, with nothing of whom he took.
+  const auto part = exported(asked::rosa);
+  EXPECT_EQ(handoffs(part).size(), 4u);
+  EXPECT_EQ(list(part).at("entry").as_array().size(), 1u);
+  EXPECT_THAT(targets(of_type(part, "Provenance")[0]), ElementsAre("Task/handoff.onc-rn.1.rosa", "PractitionerRole/onc-rn"));
+  EXPECT_THAT(json::serialize(part), Not(HasSubstr("mei")));
 }
 
 TEST_F(handoffs_in_fhir, of_one_patient_hold_nothing_of_another) {

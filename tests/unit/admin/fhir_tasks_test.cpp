@@ -100,12 +100,14 @@ class one_store {
     bundle_writer bundle(out, std::chrono::floor<std::chrono::microseconds>(clock_.now()));
     bundle.add(exported(patient, texts));
     bundle.finish();
+    EXPECT_THAT(checker_.faults(json::parse(out.str()).as_object()), IsEmpty());
     return out.str();
   }
 
   runtime::manual_clock clock_{present};
 
  private:
+  r4_checker checker_{fhir_examples() / "hl7.fhir.r4.examples"};
   store::test::scratch_folder folder_;
   store::test::event_loop loop_;
   std::unique_ptr<store::record_store> store_;
