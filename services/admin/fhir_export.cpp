@@ -3,11 +3,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "admin/fhir_person.hpp"
+#include "admin/fhir_handoffs.hpp"
 #include "admin/fhir_task_codes.hpp"
-#include "care/roles.hpp"
-#include "care/task_owner.hpp"
-#include "runtime/time_text.hpp"
 
 namespace careteam::admin {
 namespace {
@@ -15,125 +12,7 @@ namespace {
 namespace json = boost::json;
 namespace codes = task_codes;
 
-constexpr std::size_t max_fhir_id_bytes = 64;
-
-std::string time_of(care::instant t) {
-  return runtime::rfc3339(t);
-}
-
-std::string time_of(const google::protobuf::Timestamp& stamp) {
-  return time_of(care::to_instant(stamp).value_or(care::instant{}));
-}
-
-json::object extension(std::string_view url, std::string_view type, json::value value) {
-  return {{"url", url}, {type, std::move(value)}};
-}
-
-json::object identifier(std::string_view system, std::string_view value) {
-  return {{"system", system}, {"value", value}};
-}
-
-json::object coded(std::string_view system, std::string_view code) {
-  return {{"coding", json::array{json::object{{"system", system}, {"code", code}}}}};
-}
-
-json::object named(std::string_view text) {
-  return {{"text", text}};
-}
-
-std::string role_code(v1::Role role) {
-  const auto* row = care::find_role(role);
-  return row ? std::string(row->code) : std::string();
-}
-
-std::string scope_code(v1::Scope scope) {
-  std::string code = v1::Scope_Name(scope).substr(std::string_view("SCOPE_").size());
-  std::ranges::transform(code, code.begin(), [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
-  return code;
-}
-
-std::string place_text(v1::Stream stream, std::uint64_t seq) {
-  return codes::stream_code(stream) + '/' + std::to_string(seq);
-}
-
-/// The people of one record as resources and as references to them.
-class people_writer {
- public:
-  people_writer(const care::organization_state& people, told_texts texts) : people_(people), texts_(texts) {}
-
-  json::object reference(const std::string& person) {
-    const auto type = type_of(person);
-    json::object result;
-    if (type == "Device") {
-      result = {{"type", type}, {"identifier", identifier(person_id_system, person)}};
-    } else {
-      mentioned_.insert(person);
-      result["reference"] = std::string(type) + '/' + id_of(person);
-    }
-    const auto* account = people_.find(person);
-    if (account && texts_ == told_texts::all) result["display"] = account->name;
-    return result;
-  }
-
-  /// Everybody to whom a reference was given, the patient first.
-  json::array resources(const std::string& patient) {
-    json::array result{resource(patient, patient)};
-    for (const auto& person : mentioned_) {
-      if (person != patient) result.push_back(resource(person, patient));
-    }
-    return result;
-  }
-
- private:
-  std::string_view type_of(const std::string& person) const {
-    const auto* account = people_.find(person);
-    switch (account ? account->kind : v1::PERSON_KIND_UNSPECIFIED) {
-      case v1::PERSON_KIND_PATIENT:
-        return "Patient";
-      case v1::PERSON_KIND_RELATED:
-        return "RelatedPerson";
-      case v1::PERSON_KIND_SERVICE:
-        return "Device";
-      default:
-        return "Practitioner";
-    }
-  }
-
-  // The id from which an import makes this person's id; nothing where only an identifier can say it.
-  static std::string_view source_id(std::string_view person) {
-    return is_derived_person_id(person) && person[1] == '.' ? person.substr(2) : std::string_view();
-  }
-
-  std::string id_of(const std::string& person) const {
-    if (const auto source = source_id(person); !source.empty()) return std::string(source);
-    // Somebody else may have come from a resource of this very id.
-    for (const auto* letter : {"p.", "s.", "r."}) {
-      if (people_.find(letter + person)) return ("own." + person).substr(0, max_fhir_id_bytes);
-    }
-    return person;
-  }
-
-  json::object resource(const std::string& person, const std::string& patient) {
-    const auto type = type_of(person);
-    json::object result{{"resourceType", type}, {"id", id_of(person)}};
-    if (!is_derived_person_id(person)) result["identifier"] = json::array{identifier(person_id_system, person)};
-    const auto* account = people_.find(person);
-    if (account && account->suspended) result["active"] = false;
-    if (account && account->deceased) result["deceasedBoolean"] = true;
-    if (account && texts_ == told_texts::all) result["name"] = json::array{named(account->name)};
-    if (type == "RelatedPerson") result["patient"] = json::object{{"reference", "Patient/" + id_of(patient)}};
-    return result;
-  }
-
-  const care::organization_state& people_;
-  told_texts texts_;
-  std::set<std::string> mentioned_;
-};
-
-/// A duty is no resource here: the server that reads this knows it by its id, or not.
-json::object duty_member(const care::membership& member) {
-  return {{"identifier", json::object{{"system", "urn:careteam:duty"}, {"value", member.duty_id}}}, {"display", member.name}};
-}
+using namespace fhir;
 
 json::object care_team(const care::team_state& team, care::instant now, people_writer& people) {
   json::array participants;
@@ -142,14 +21,14 @@ json::object care_team(const care::team_state& team, care::instant now, people_w
     json::object period{{"start", time_of(member.start)}};
     if (member.end) period["end"] = time_of(*member.end);
     json::object one{{"role", json::array{coded(codes::role_system, role_code(member.role))}},
-                     {"member", member.duty_id.empty() ? people.reference(member.person_id) : duty_member(member)},
+                     {"member", member.duty_id.empty() ? people.reference(member.person_id) : people.duty_reference(member.duty_id)},
                      {"period", std::move(period)}};
     json::array extensions;
     if (member.role == v1::ROLE_MEDICAL_ONCOLOGIST && member.is_of(team.attending)) {
       extensions.push_back(extension("urn:careteam:attending", "valueBoolean", true));
     }
     for (const auto scope : member.scopes)
-      extensions.push_back(extension("urn:careteam:scope", "valueCode", json::string(scope_code(scope))));
+      extensions.push_back(extension("urn:careteam:scope", "valueCode", json::string(code_of(v1::Scope_Name(scope), "SCOPE_"))));
     if (!extensions.empty()) one["extension"] = std::move(extensions);
     participants.push_back(std::move(one));
   }
@@ -167,17 +46,11 @@ class task_writer {
               std::string owner, told_texts texts, people_writer& people)
       : record_(record), at_(at), task_(task), entries_(entries), owner_(std::move(owner)), texts_(texts), people_(people) {}
 
-  static std::string id_of(std::string_view patient, care::place at) {
-    const auto place = '.' + codes::stream_code(at.stream) + '.' + std::to_string(at.seq);
-    return std::string(patient.substr(0, max_fhir_id_bytes - place.size())) + place;
-  }
-
   json::object resource() {
-    json::object result{
-        {"resourceType", "Task"},
-        {"id", id_of(record_.patient_id, at_)},
-        {"extension", extensions()},
-        {"identifier", json::array{identifier(codes::task_system, record_.patient_id + '/' + place_text(at_.stream, at_.seq))}}};
+    json::object result{{"resourceType", "Task"},
+                        {"id", task_id(record_.patient_id, at_)},
+                        {"extension", extensions()},
+                        {"identifier", json::array{identifier(codes::task_system, record_.patient_id + '/' + place_text(at_))}}};
     put_follows(result);
     result["status"] = care::fhir_code(task_.status);
     if (const auto reason = status_reason(); tells() && !reason.empty()) result["statusReason"] = named(reason);
@@ -188,8 +61,7 @@ class task_writer {
     if (tells()) put_words(result);
     if (task_.order.message.seq != 0) {
       const auto& message = task_.order.message;
-      result["focus"] =
-          json::object{{"type", "Communication"}, {"identifier", identifier(codes::entry_system, place_text(message.stream, message.seq))}};
+      result["focus"] = json::object{{"type", "Communication"}, {"identifier", identifier(codes::entry_system, place_text(message))}};
     }
     result["for"] = people_.reference(record_.patient_id);
     put_execution(result);
@@ -215,17 +87,23 @@ class task_writer {
     return at == entries_.rend() ? nullptr : &*at;
   }
 
+  /// Named by its id, as an import reads it, and among the resources.
+  json::object asked_duty(std::string_view url, const std::string& duty) {
+    (void)people_.duty_reference(duty);
+    return extension(url, "valueId", json::string(duty));
+  }
+
   json::array extensions() {
     json::array result{extension(codes::stream_extension, "valueCode", json::string(codes::stream_code(at_.stream)))};
     const auto& order = task_.order;
-    if (!order.target.duty.empty()) result.push_back(extension(codes::duty_extension, "valueId", json::string(order.target.duty)));
+    if (!order.target.duty.empty()) result.push_back(asked_duty(codes::duty_extension, order.target.duty));
     for (const auto& step : order.ladder) {
       if (!step.person.empty()) {
         result.push_back(extension(codes::ladder_extension, "valueReference", people_.reference(step.person)));
       } else if (step.role != v1::ROLE_UNSPECIFIED) {
         result.push_back(extension(codes::ladder_extension, "valueCode", json::string(role_code(step.role))));
       } else {
-        result.push_back(extension(codes::ladder_extension, "valueId", json::string(step.duty)));
+        result.push_back(asked_duty(codes::ladder_extension, step.duty));
       }
     }
     if (order.read_back) result.push_back(extension(codes::read_back_extension, "valueBoolean", true));
@@ -248,7 +126,7 @@ class task_writer {
 
   void put_follows(json::object& to) const {
     if (task_.origin.seq == 0) return;
-    to["partOf"] = json::array{json::object{{"reference", "Task/" + id_of(record_.patient_id, {at_.stream, task_.origin.seq})}}};
+    to["partOf"] = json::array{json::object{{"reference", "Task/" + task_id(record_.patient_id, {at_.stream, task_.origin.seq})}}};
   }
 
   void put_business_status(json::object& to) const {
@@ -312,7 +190,7 @@ class task_writer {
         one["valueString"] = output.value();
       } else {
         const auto& entry = output.entry();
-        one["valueReference"] = json::object{{"identifier", identifier(codes::entry_system, place_text(entry.stream(), entry.seq()))}};
+        one["valueReference"] = json::object{{"identifier", identifier(codes::entry_system, place_text({entry.stream(), entry.seq()}))}};
       }
       outputs.push_back(std::move(one));
     }
@@ -331,11 +209,12 @@ class task_writer {
 }  // namespace
 
 fhir_export::fhir_export(std::string patient_id, const known_organization& organization, told_texts texts, care::instant now)
-    : organization_(organization), texts_(texts), now_(now), record_(std::move(patient_id)) {}
+    : organization_(organization), texts_(texts), now_(now), record_(std::move(patient_id)), protocols_(record_.patient_id) {}
 
 void fhir_export::take(const v1::Entry& entry) {
   care::apply(record_, entry);
   care::forget_settled(record_);
+  protocols_.take(entry);
   const auto about = care::about_task(entry);
   if (const auto known = tasks_.find({entry.stream(), about}); known != tasks_.end()) {
     known->second.push_back(entry);
@@ -344,8 +223,8 @@ void fhir_export::take(const v1::Entry& entry) {
   }
 }
 
-json::array fhir_export::resources() const {
-  people_writer people(organization_.people(), texts_);
+json::array fhir_export::resources(std::span<const duty_handoffs* const> handoffs, const owed_things& owed) const {
+  people_writer people(organization_, texts_);
   std::vector<std::pair<care::instant, json::object>> tasks;
   const auto team = care_team(record_.team, now_, people);
   for (const auto& [at, entries] : tasks_) {
@@ -357,12 +236,19 @@ json::array fhir_export::resources() const {
     const auto owner =
         task->open() ? care::owner_of(*task, {record_.team, organization_.people(), organization_.setting(), now_}) : task->owner;
     task_writer writer(record_, at, *task, entries, owner, texts_, people);
-    tasks.emplace_back(care::to_instant(entries.front().time()).value_or(care::instant{}), writer.resource());
+    auto written = writer.resource();
+    protocols_.tie(written, entries.front());
+    tasks.emplace_back(care::to_instant(entries.front().time()).value_or(care::instant{}), std::move(written));
   }
   std::ranges::stable_sort(tasks, {}, [](const auto& one) { return one.first; });
+  const auto protocols = protocols_.resources(record_.protocols, texts_, people);
+  json::array handed_over;
+  for (const auto* part : handoffs) add_handoffs(handed_over, *part, owed, texts_, people);
   auto result = people.resources(record_.patient_id);
   result.push_back(team);
+  result.insert(result.end(), protocols.begin(), protocols.end());
   for (auto& [begun, task] : tasks) result.push_back(std::move(task));
+  for (auto& one : handed_over) result.push_back(std::move(one));
   return result;
 }
 

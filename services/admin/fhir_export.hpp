@@ -1,15 +1,19 @@
-// One record as FHIR R4: its people, its care team and all its tasks, open and ended, with the exact status codes. Pure: entries in,
-// resources out. What `careteam import` makes of it again, and what not, tells README.md.
+// One patient's record as FHIR R4: its people, its care team, its protocols and all its tasks, open and ended, with the exact status codes.
+// Pure: entries in, resources out. What `careteam import` makes of it again, and what not, tells README.md.
 #pragma once
 
 #include <boost/json.hpp>
 #include <map>
 #include <ostream>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "admin/fhir_protocols.hpp"
+#include "admin/handoff_log.hpp"
 #include "admin/known_organization.hpp"
+#include "admin/owed_things.hpp"
 #include "admin/told_texts.hpp"
 #include "care/record.hpp"
 
@@ -25,8 +29,9 @@ class fhir_export {
   /// The next entry of the record, of whatever stream.
   void take(const v1::Entry& entry);
 
-  /// The resources: Patient, the people on the team and in the tasks, CareTeam, the Tasks in the order in which they began.
-  [[nodiscard]] boost::json::array resources() const;
+  /// The resources: Patient, the people on the team and in the tasks, the duties, CareTeam, the protocols, the Tasks in the order in which
+  /// they began, and the patient's part of these handoffs. `owed`: what those list.
+  [[nodiscard]] boost::json::array resources(std::span<const duty_handoffs* const> handoffs, const owed_things& owed) const;
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
 
  private:
@@ -34,6 +39,7 @@ class fhir_export {
   told_texts texts_;
   care::instant now_;
   care::record_state record_;
+  fhir::protocols_writer protocols_;
   std::map<care::place, std::vector<v1::Entry>> tasks_;  ///< Of each task the entry with which it began and those about it.
 };
 

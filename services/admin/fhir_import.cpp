@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "admin/fhir_mapping.hpp"
+#include "admin/fhir_task_codes.hpp"
 
 namespace careteam::admin {
 namespace {
@@ -78,10 +79,32 @@ bool is_ndjson(const std::filesystem::path& path) {
   return path.extension() == ".ndjson" || path.extension() == ".jsonl";
 }
 
+// Why an import makes nothing of a resource that an export tells; nothing: it is another resource.
+std::optional<std::string_view> why_only_told(const fhir_node& resource) {
+  const auto type = resource["resourceType"].text();
+  if (type != "PractitionerRole" && type != "CarePlan") return std::nullopt;
+  for (const auto& identifier : resource["identifier"].items()) {
+    const auto system = identifier["system"].text();
+    if (system == task_codes::duty_system) return "is a duty: its people, its roster and who holds it do not come by an import";
+    if (system == task_codes::protocol_system) return "is a protocol: whoever may start one does, and an import does not";
+  }
+  return std::nullopt;
+}
+
+// Adds a resource, unless it is only told.
+void add_to(fhir_resources& resources, const fhir_node& resource, const std::string& full_url, import_tally& tally) {
+  const auto why = why_only_told(resource);
+  if (!why) return resources.add(resource, full_url);
+  const auto type = resource["resourceType"].text();
+  import_tally::count(tally.refused, type);
+  const auto id = resource["id"].text();
+  tally.add({{}, is_fhir_id(id) ? type + '/' + id : resource.path(), std::string(*why)});
+}
+
 // Adds the resources of a Bundle, or the one resource.
 void gather(const fhir_node& document, fhir_resources& resources, import_tally& tally) {
   const auto type = document["resourceType"].text();
-  if (type != "Bundle") return resources.add(document, {});
+  if (type != "Bundle") return add_to(resources, document, {}, tally);
   count_unused(document, "Bundle", {"resourceType", "id", "type", "entry"}, tally);
   const auto kind_node = document["type"];
   const auto kind = kind_node.text();
@@ -98,7 +121,7 @@ void gather(const fhir_node& document, fhir_resources& resources, import_tally& 
     } else if (!resource.present()) {
       import_tally::count(tally.unused_types, "(entry without a resource)");
     } else {
-      resources.add(resource, entry["fullUrl"].text());
+      add_to(resources, resource, entry["fullUrl"].text(), tally);
     }
   }
 }

@@ -12,10 +12,14 @@ namespace careteam::admin::task_codes {
 inline constexpr std::string_view kind_system = "urn:careteam:task-kind";               ///< Task.code: care, call, review …
 inline constexpr std::string_view business_status_system = "urn:careteam:task-status";  ///< Task.businessStatus: escalated-L1, no-response.
 inline constexpr std::string_view role_system = "urn:careteam:role";                    ///< Task.performerType: a role of the roles' table.
+inline constexpr std::string_view handoff_kind = "handoff";  ///< Task.code of a handoff (domain 3.2), beside the kinds.
 
 // Identifier systems.
 inline constexpr std::string_view task_system = "urn:careteam:task";    ///< Task.identifier: where it began, "<patient>/clinical/17".
 inline constexpr std::string_view entry_system = "urn:careteam:entry";  ///< An entry of the task's record: "clinical/17".
+inline constexpr std::string_view duty_system = "urn:careteam:duty";    ///< PractitionerRole.identifier: a duty's id.
+inline constexpr std::string_view protocol_system =
+    "urn:careteam:protocol";  ///< CarePlan.identifier, Task.groupIdentifier: "<patient>/clinical/capecitabine".
 
 // Extensions of Task.
 inline constexpr std::string_view stream_extension = "urn:careteam:stream";  ///< valueCode: who reads it: shared, clinical, support.

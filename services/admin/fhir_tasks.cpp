@@ -70,6 +70,14 @@ v1::TaskKind kind_of(const fhir_node& body, const fhir_resources& resources, con
   return v1::TASK_KIND_CARE;
 }
 
+/// A duty is handed over by its people, each in their own words; what a Task says of it moves nothing.
+bool is_handoff(const fhir_node& body) {
+  const auto codings = body["code"]["coding"].items();
+  return std::ranges::any_of(codings, [](const fhir_node& coding) {
+    return coding["system"].text() == codes::kind_system && coding["code"].text() == codes::handoff_kind;
+  });
+}
+
 }  // namespace
 
 /// One Task on its way to its steps.
@@ -399,9 +407,13 @@ void unit_mapping::read_task(const fhir_resource& resource) {
   if (!among(intents, intent) && !among(intents_left_out, intent)) return body["intent"].fail("is not a Task intent");
   const auto authored = body["authoredOn"].time();
   if (among(intents_left_out, intent)) return leave_out(resource, body["intent"], "is " + intent + ": nobody has asked for it");
+  if (is_handoff(body)) return leave_out(resource, body["code"], "is a handoff: the people of a duty hand it over, and an import does not");
   if (!read_task_people(task) || !read_task_extensions(task) || !read_task_order(task)) return;
   find_task_target(task);
   read_own_place(task);
+  if (body["groupIdentifier"]["system"].text() == codes::protocol_system) {
+    note("Task of a protocol: of its own here");
+  }
   if (!add_task_steps(task)) return;
   task.patient->needed = true;
   for (const auto& who : {task.requester.person_id(), task.owner.person_id()}) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "admin/fhir_mapping.hpp"
+#include "admin/fhir_task_codes.hpp"
 #include "care/roles.hpp"
 
 namespace careteam::admin {
@@ -109,6 +110,9 @@ void unit_mapping::read_participant(const fhir_resource& team, const fhir_node& 
   }
   const auto member_node = participant["member"];
   if (!member_node.present()) return refuse(participant, "has no member");
+  if (member_node["identifier"]["system"].text() == task_codes::duty_system) {
+    return refuse(member_node, "is a duty: it does not join a team by an import");
+  }
   std::string why;
   auto target = resources_.follow(member_node, team);
   auto* person = person_at(target, why);

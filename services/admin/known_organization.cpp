@@ -25,4 +25,9 @@ void known_organization::take(const v1::Entry& entry) {
   if (entry.stream() == v1::STREAM_DUTY || entry.has_patient_set_apart() || entry.has_patient_taken_back()) index_.put(duty.duty);
 }
 
+const care::duty_state* known_organization::duty(std::string_view id) const {
+  const auto known = duties_.find(id);
+  return known == duties_.end() || !known->second.duty.defined() ? nullptr : &known->second.duty;
+}
+
 }  // namespace careteam::admin

@@ -22,6 +22,8 @@ class known_organization {
   void take(const v1::Entry& entry);
 
   const care::organization_state& people() const { return organization_.organization; }
+  /// The duty as it is now; null: there is none of this id.
+  const care::duty_state* duty(std::string_view id) const;
   /// With the duties as they are now; lives as long as this.
   const care::task_setting& setting() const { return setting_; }
 

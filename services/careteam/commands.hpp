@@ -64,11 +64,12 @@ struct explain_request {
 int explain(const std::filesystem::path& config_file, const explain_request& asked);
 
 struct export_request {
-  std::vector<std::string> patients;  ///< Empty: everybody's records.
+  std::vector<std::string> patients;  ///< Their records, and of every handoff what is about them.
+  std::vector<std::string> duties;    ///< All of their handoffs. Neither patients nor duties: everything.
   std::filesystem::path out;          ///< Empty: standard output.
   bool texts = false;
 };
-/// `careteam export`: the tasks of records as a FHIR R4 Bundle, from the store's file.
+/// `careteam export`: patients' tasks and protocols, and duties' handoffs, as a FHIR R4 Bundle, from the store's file.
 int export_tasks(const std::filesystem::path& config_file, const export_request& asked);
 
 /// `careteam verify`: recomputes every hash chain of a store.

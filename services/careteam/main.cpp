@@ -111,11 +111,15 @@ int main(int argc, char** argv) {
   explaining->add_flag("--texts", obligation.texts, "Also what people wrote: titles and reasons, which are the patient's data");
   explaining->add_flag("--json", obligation.json, "One JSON object a line");
 
-  auto* exporting = app.add_subcommand(
-      "export", "All tasks of patients' records with their teams, as a FHIR R4 Bundle that import takes; also while the server runs");
+  auto* exporting = app.add_subcommand("export",
+                                       "Patients' tasks and protocols with their teams, and duties' handoffs, as a FHIR R4 Bundle, of "
+                                       "which import takes the tasks and teams; "
+                                       "also while the server runs");
   with_config(exporting);
   export_request records;
-  exporting->add_option("--patient", records.patients, "A patient's id, once or several times; default: every patient");
+  exporting->add_option("--patient", records.patients,
+                        "A patient's id, once or several times: their record, and of handoffs what is about them; default: everything");
+  exporting->add_option("--duty", records.duties, "A duty's id, once or several times: all of its handoffs, whoever is in them");
   exporting->add_option("--out", records.out, "Write to this file, which only its owner may read; it must not exist");
   exporting->add_flag("--texts", records.texts,
                       "Also names and what people wrote, which are the patient's data; without them import refuses it");

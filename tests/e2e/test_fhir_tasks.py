@@ -51,7 +51,7 @@ async def test_an_export_beside_a_server_comes_back_in_another_store():
 
         file = server.folder / "tasks.json"
         done = unkept("export", "--config", server.config, "--texts", "--patient", "pat", "--out", file)
-        assert done.returncode == 0 and done.stdout == "exported: records=1 tasks=3\n", done
+        assert done.returncode == 0 and done.stdout == "exported: records=1 tasks=3 handoffs=0\n", done
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         before = json.loads(file.read_text())
         assert [task["code"]["text"] for task in tasks_of(before)] == [f"Call her back {i}" for i in range(3)]

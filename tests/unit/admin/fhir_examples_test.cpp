@@ -1,21 +1,13 @@
 // The published examples of FHIR R4 and of mCODE, and our own demo: each file is imported, or refused with a reason.
 // `tests/fetch-fhir-examples` brings the examples; without them these tests fail.
-#include <cstdlib>
 #include <map>
 #include <set>
 
 #include "fhir_files.hpp"
+#include "fhir_r4.hpp"
 
 namespace careteam::admin::test {
 namespace {
-
-std::filesystem::path examples() {
-  if (const char* folder = std::getenv("CARETEAM_FHIR_EXAMPLES"); folder != nullptr && *folder != '\0') return folder;
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
-    return std::filesystem::path(cache) / "careteam/fhir";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : "/nonexistent") / ".cache/careteam/fhir";
-}
 
 std::filesystem::path repository() {
   return CARETEAM_SOURCE_FOLDER;
@@ -24,9 +16,9 @@ std::filesystem::path repository() {
 class examples_of_fhir : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(std::filesystem::exists(examples() / "hl7.fhir.r4.examples/.complete") &&
-                std::filesystem::exists(examples() / "hl7.fhir.us.mcode/.complete"))
-        << "The FHIR examples are not in " << examples() << ". Run tests/fetch-fhir-examples first (or set CARETEAM_FHIR_EXAMPLES).";
+    ASSERT_TRUE(std::filesystem::exists(fhir_examples() / "hl7.fhir.r4.examples/.complete") &&
+                std::filesystem::exists(fhir_examples() / "hl7.fhir.us.mcode/.complete"))
+        << "The FHIR examples are not in " << fhir_examples() << ". Run tests/fetch-fhir-examples first (or set CARETEAM_FHIR_EXAMPLES).";
   }
 };
 
@@ -53,7 +45,7 @@ TEST_F(examples_of_fhir, every_single_resource_is_imported_or_refused_with_a_rea
   };
   const std::map<std::string, std::size_t> usual_steps{{"Patient", 3}, {"Practitioner", 1}, {"PractitionerRole", 1}, {"RelatedPerson", 1}};
   std::map<std::string, std::size_t> files;
-  for (const auto& file : std::filesystem::directory_iterator(examples() / "hl7.fhir.r4.examples")) {
+  for (const auto& file : std::filesystem::directory_iterator(fhir_examples() / "hl7.fhir.r4.examples")) {
     const auto name = file.path().filename().string();
     const auto type = name.substr(0, name.find('-'));
     if (file.path().extension() != ".json" ||
@@ -77,7 +69,7 @@ TEST_F(examples_of_fhir, every_single_resource_is_imported_or_refused_with_a_rea
 }
 
 TEST_F(examples_of_fhir, the_care_team_enrolls_its_people_and_the_ended_team_has_no_members) {
-  const auto read = read_all(examples() / "hl7.fhir.r4.examples/CareTeam-example.json");
+  const auto read = read_all(fhir_examples() / "hl7.fhir.r4.examples/CareTeam-example.json");
   EXPECT_EQ(read.step("Patient/example#display").command.enroll_person().name(), "Peter James Chalmers");
   EXPECT_EQ(read.step("CareTeam/example#pr1").command.enroll_person().name(), "Dorothy Dietician");
   for (const auto& step : read.steps()) {
@@ -88,7 +80,7 @@ TEST_F(examples_of_fhir, the_care_team_enrolls_its_people_and_the_ended_team_has
 }
 
 TEST_F(examples_of_fhir, the_message_is_said_by_the_system_and_stays_clinical) {
-  const auto step = read_all(examples() / "hl7.fhir.r4.examples/Communication-example.json").step("Communication/example");
+  const auto step = read_all(fhir_examples() / "hl7.fhir.r4.examples/Communication-example.json").step("Communication/example");
   EXPECT_EQ(step.author.person_id(), "");
   EXPECT_EQ(step.command.patient_id(), "p.example");
   EXPECT_EQ(step.command.post_message().stream(), v1::STREAM_CLINICAL);
@@ -108,7 +100,7 @@ TEST_F(examples_of_fhir, every_bundle_gives_one_answer) {
       {"Bundle-bundle-references.json", "entry[8].resource"},        // Patient/45 of two servers
   };
   std::size_t seen = 0;
-  for (const auto& file : std::filesystem::directory_iterator(examples() / "hl7.fhir.r4.examples")) {
+  for (const auto& file : std::filesystem::directory_iterator(fhir_examples() / "hl7.fhir.r4.examples")) {
     const auto name = file.path().filename().string();
     if (!name.starts_with("Bundle-") || file.path().extension() != ".json" || file.file_size() > 4u << 20) continue;
     SCOPED_TRACE(name);
@@ -126,7 +118,7 @@ TEST_F(examples_of_fhir, every_bundle_gives_one_answer) {
 }
 
 TEST_F(examples_of_fhir, jenny_of_mcode_has_her_record_and_everything_else_is_counted) {
-  const auto read = read_all(examples() / "hl7.fhir.us.mcode/example/Bundle-mcode-patient-bundle-jenny-m.json");
+  const auto read = read_all(fhir_examples() / "hl7.fhir.us.mcode/example/Bundle-mcode-patient-bundle-jenny-m.json");
   ASSERT_EQ(read.units.size(), 1u) << read.problems();
   EXPECT_TRUE(read.tally.problems.empty()) << read.problems();
   EXPECT_EQ(read.steps().size(), 5u);

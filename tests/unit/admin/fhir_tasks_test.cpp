@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
-#include <cstdlib>
 
 #include "../store/new_store.hpp"
 #include "admin/fhir_export.hpp"
@@ -10,6 +9,7 @@
 #include "admin/rebuild.hpp"
 #include "coordination/record_loading.hpp"
 #include "fhir_files.hpp"
+#include "fhir_r4.hpp"
 
 namespace careteam::admin::test {
 namespace {
@@ -86,7 +86,7 @@ class one_store {
       EXPECT_TRUE(coordination::parse_entry(stored, entry));
       all.take(entry);
     }
-    return all.resources();
+    return all.resources({}, owed_things({}));
   }
   std::vector<json::object> tasks(const std::string& patient, told_texts texts = told_texts::all) {
     std::vector<json::object> result;
@@ -100,12 +100,14 @@ class one_store {
     bundle_writer bundle(out, std::chrono::floor<std::chrono::microseconds>(clock_.now()));
     bundle.add(exported(patient, texts));
     bundle.finish();
+    EXPECT_THAT(checker_.faults(json::parse(out.str()).as_object()), IsEmpty());
     return out.str();
   }
 
   runtime::manual_clock clock_{present};
 
  private:
+  r4_checker checker_{fhir_examples() / "hl7.fhir.r4.examples"};
   store::test::scratch_folder folder_;
   store::test::event_loop loop_;
   std::unique_ptr<store::record_store> store_;
@@ -316,9 +318,7 @@ TEST_F(tasks_in_fhir, are_exported_without_a_word_of_anybody_unless_texts_are_as
 class task_examples : public testing::Test {};
 
 TEST_F(task_examples, each_of_the_twelve_is_imported_or_refused_with_a_reason) {
-  const char* set = std::getenv("CARETEAM_FHIR_EXAMPLES");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path root = set && *set ? set : std::filesystem::path(home ? home : "/") / ".cache/careteam/fhir";
+  const auto root = fhir_examples();
   const std::string lab = ".owner: is a Organization, not a person";
   const std::string nobodys = ".for: is missing: it belongs to no patient's record";
   const std::map<std::string, std::vector<std::string>> expected{
