@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "careteam/commands.hpp"
+#include "careteam/memory_end.hpp"
 #include "gateway/frame_codec.hpp"
 #include "notifier/curl_sender.hpp"
 #include "notifier/email.hpp"
@@ -203,7 +204,7 @@ int notifier_alone(const std::filesystem::path& config_file) {
   }
   runtime::set_log_level(settings->log.level);
   runtime::ignore_broken_pipes();
-  runtime::end_when_memory_is_exhausted();
+  end_when_memory_is_exhausted();
   gateway::quiet_protobuf();
   asio::io_context loop(1);
   notifier::curl_sender sender(loop.get_executor(), channels_of(settings->notifier), sender_options_of(settings->notifier));
