@@ -2,6 +2,7 @@
 
 #include <pwd.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 
 #include "careteam/commands.hpp"
+#include "careteam/memory_end.hpp"
 #include "gateway/frame_codec.hpp"
 #include "notifier/curl_sender.hpp"
 #include "notifier/email.hpp"
@@ -88,9 +90,12 @@ boost::system::result<calling_setting, setting_fault> read_calling(const runtime
 std::optional<uid_t> worker_user_of(const runtime::config& settings) {
   const auto& name = settings.notifier.worker_user;
   if (name.empty()) return std::nullopt;
-  const auto* user = getpwnam(name.c_str());
-  if (user == nullptr) throw std::runtime_error("there is no user \"" + name + "\" on this machine (notifier.worker_user)");
-  return user->pw_uid;
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 16 * 1024> texts{};
+  (void)getpwnam_r(name.c_str(), &entry, texts.data(), texts.size(), &found);
+  if (found == nullptr) throw std::runtime_error("there is no user \"" + name + "\" on this machine (notifier.worker_user)");
+  return entry.pw_uid;
 }
 
 std::string read_signing_secret(const std::filesystem::path& file, std::string_view setting) {
@@ -162,10 +167,10 @@ void notifying::start() {
     asio::co_spawn(executor_, queue_->waiting.run(), rethrow);
   }
   calling_->start();
-  if (hall_)
-    hall_->start([calling = std::weak_ptr(calling_)] {
-      if (const auto one = calling.lock()) one->sender_arrived();
-    });
+  if (!hall_) return;
+  hall_->start([calling = std::weak_ptr(calling_)] {
+    if (const auto one = calling.lock()) one->sender_arrived();
+  });
 }
 
 void notifying::stop() {
@@ -203,7 +208,7 @@ int notifier_alone(const std::filesystem::path& config_file) {
   }
   runtime::set_log_level(settings->log.level);
   runtime::ignore_broken_pipes();
-  runtime::end_when_memory_is_exhausted();
+  end_when_memory_is_exhausted();
   gateway::quiet_protobuf();
   asio::io_context loop(1);
   notifier::curl_sender sender(loop.get_executor(), channels_of(settings->notifier), sender_options_of(settings->notifier));

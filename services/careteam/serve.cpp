@@ -1,12 +1,7 @@
 // `careteam serve`: wires the parts into one process on one event loop.
-#ifdef CARETEAM_MIMALLOC
-#include <mimalloc.h>
-#endif
-
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <cerrno>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -14,6 +9,7 @@
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
+#include "careteam/memory_end.hpp"
 #include "careteam/notifying.hpp"
 #include "careteam/task_settings.hpp"
 #include "coordination/duties.hpp"
@@ -446,15 +442,7 @@ int serve(const std::filesystem::path& config_file) {
   }
   runtime::set_log_level(settings->log.level);
   runtime::ignore_broken_pipes();
-  runtime::end_when_memory_is_exhausted();
-#ifdef CARETEAM_MIMALLOC
-  // Its `new` does not find the C++ library's handler, and would abort without a word.
-  mi_register_error(
-      [](int error, void*) {
-        if (error == ENOMEM) runtime::end_without_memory();
-      },
-      nullptr);
-#endif
+  end_when_memory_is_exhausted();
   gateway::quiet_protobuf();
   asio::io_context loop(1);
   server running(loop, *settings);

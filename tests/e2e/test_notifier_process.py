@@ -196,7 +196,8 @@ async def test_calls_wait_for_a_worker_and_are_no_failures(gateway, hall):
     with handing_over(hall) as server:
         server.start()
         rao, nina = await Client.connect(server, "rao"), await Client.connect(server, "nina")
-        assert server.admin("/readyz") == (200, server.admin("/readyz")[1]) and "notifier no worker: calls wait\n" in server.admin("/readyz")[1]
+        status, text = server.admin("/readyz")
+        assert status == 200 and "notifier no worker: calls wait\n" in text
         answered, open_still = await post(rao), await post(rao)
         await until(lambda: server.metrics()["careteam_notifier_overdue_seconds"] > 1)
         assert {state for state, _ in deliveries(server).values()} == {WAITING}
