@@ -114,10 +114,16 @@ struct setting {
   bool tells() const { return texts == told_texts::all; }
   /// "onc-rn/7"; of a patient's part "onc-rn/7/rosa".
   std::string name_of(std::uint64_t seq) const { return all.duty() + '/' + std::to_string(seq) + of_patient('/'); }
-  std::string id_of(std::uint64_t seq) const { return id_from("handoff." + all.duty() + '.' + std::to_string(seq) + of_patient('.')); }
+  std::string id_of(std::uint64_t seq) const { return id_of("handoff.", seq, name_of(seq)); }
+  /// Of the lead's taking: the seq is one of another stream.
+  std::string id_of_taking(std::uint64_t seq) const { return id_of("taken.", seq, "taken/" + name_of(seq)); }
   json::object reference(const care::owed_key& key) const { return reference_to(key, owed, texts, people); }
 
  private:
+  std::string id_of(std::string_view kind, std::uint64_t seq, const std::string& name) const {
+    const bool told_apart = all.duty().find('.') == std::string::npos;
+    return id_from(std::string(kind) + all.duty() + '.' + std::to_string(seq) + of_patient('.'), name, told_apart);
+  }
   std::string of_patient(char separator) const { return all.patient().empty() ? std::string() : separator + all.patient(); }
 };
 
@@ -494,7 +500,7 @@ void add_handoffs(json::array& to, const duty_handoffs& handoffs, const owed_thi
   for (const auto& one : handoffs.handoffs()) handoff_writer(with, one).add_to(to);
   for (const auto& one : handoffs.returns()) add_return(to, with, one);
   for (const auto& one : handoffs.taken_by_lead()) {
-    to.push_back(force_take(with, id_from("taken." + handoffs.duty() + '.' + std::to_string(one.seq())), one, {}));
+    to.push_back(force_take(with, with.id_of_taking(one.seq()), one, {}));
   }
 }
 

@@ -40,8 +40,9 @@ std::string protocols_writer::name_of(const care::protocol_key& key) const {
   return patient_ + '/' + codes::stream_code(key.stream) + '/' + key.id;
 }
 
-std::string protocols_writer::dotted(const care::protocol_key& key) const {
-  return patient_ + '.' + codes::stream_code(key.stream) + '.' + key.id;
+std::string protocols_writer::id_of(const care::protocol_key& key) const {
+  const bool told_apart = key.id.find('.') == std::string::npos;
+  return id_from(patient_ + '.' + codes::stream_code(key.stream) + '.' + key.id, name_of(key), told_apart);
 }
 
 protocols_writer::history* protocols_writer::find(v1::Stream stream, const std::string& id) {

@@ -28,8 +28,8 @@ boost::json::object named(std::string_view text);
 /// Narrative with a paragraph for each; `status`: FHIR's narrative-status. FHIR wants a text where a section has nothing else: no
 /// paragraphs are a dash.
 boost::json::object narrative(std::string_view status, const std::vector<std::string>& paragraphs);
-/// The text itself where it is a FHIR id, by its alphabet and length; longer ones are cut, with a digest of all of it.
-std::string id_from(const std::string& text);
+/// An id that is read easily, where it is short enough, and `told_apart` by its parts. Else it is cut, with a digest of `name`.
+std::string id_from(const std::string& readable, const std::string& name, bool told_apart = true);
 
 std::string role_code(v1::Role role);
 /// HOLDER_REASON_COVER_ENDED: "cover-ended". The enumeration's value without its prefix.

@@ -428,6 +428,18 @@ TEST_F(handoffs_in_fhir, have_no_word_of_anybody_unless_texts_are_asked_for) {
   }
 }
 
+TEST(ids_in_fhir, fit_and_differ_however_long_and_alike_the_names_are) {
+  const care::place at{v1::STREAM_CLINICAL, 17};
+  EXPECT_EQ(fhir::task_id("rosa", at), "rosa.clinical.17");
+  const std::string sixty(60, 'a');
+  const auto one = fhir::task_id(sixty + "1", at), other = fhir::task_id(sixty + "2", at);
+  EXPECT_EQ(one.size(), 64u);
+  EXPECT_NE(one, other);
+  EXPECT_EQ(one, fhir::task_id(sixty + "1", at));
+  // "a.1" and "b", or "a" and "1.b": the same words.
+  EXPECT_NE(fhir::id_from("a.1.b", "a.1/b", false), fhir::id_from("a.1.b", "a/1.b"));
+}
+
 TEST_F(handoffs_in_fhir, texts_are_told_as_xhtml) {
   task("rosa", "Call the lab", chicago(23, 20));
   good("nina", prepare_handoff());
