@@ -121,8 +121,9 @@ struct setting {
 
  private:
   std::string id_of(std::string_view kind, std::uint64_t seq, const std::string& name) const {
+    const auto readable = std::string(kind) + all.duty() + '.' + std::to_string(seq) + of_patient('.');
     const bool told_apart = all.duty().find('.') == std::string::npos;
-    return id_from(std::string(kind) + all.duty() + '.' + std::to_string(seq) + of_patient('.'), name, told_apart);
+    return told_apart ? id_from(readable, name) : id_with_digest(readable, name);
   }
   std::string of_patient(char separator) const { return all.patient().empty() ? std::string() : separator + all.patient(); }
 };
@@ -181,16 +182,17 @@ class handoff_writer {
   static care::owed_key key_of(const v1::OwedItem& row) { return {row.entry().patient_id(), {row.entry().stream(), row.entry().seq()}}; }
 
   void note_listed(const v1::Entry& entry) {
-    const auto note = [&](const auto& owed, bool later) {
+    const bool later = entry.has_handoff_delta_shown();
+    const auto note = [&](const auto& owed) {
       for (const auto& row : owed) {
         listed_[key_of(row)] = {entry.time(), later};
         if (later) say_again(row.entry().patient_id());
       }
     };
-    if (entry.has_handoff_prepared()) note(entry.handoff_prepared().owed(), false);
-    if (entry.has_handoff_offered()) note(entry.handoff_offered().owed(), false);
-    if (!entry.has_handoff_delta_shown()) return;
-    note(entry.handoff_delta_shown().owed(), true);
+    if (entry.has_handoff_prepared()) note(entry.handoff_prepared().owed());
+    if (entry.has_handoff_offered()) note(entry.handoff_offered().owed());
+    if (!later) return;
+    note(entry.handoff_delta_shown().owed());
     for (const auto& ref : entry.handoff_delta_shown().settled()) say_again(ref.patient_id());
   }
 

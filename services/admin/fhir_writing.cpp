@@ -83,8 +83,11 @@ json::object narrative(std::string_view status, const std::vector<std::string>& 
   return {{"status", status}, {"div", div}};
 }
 
-std::string id_from(const std::string& readable, const std::string& name, bool told_apart) {
-  if (told_apart && is_fhir_id(readable)) return readable;
+std::string id_from(const std::string& readable, const std::string& name) {
+  return is_fhir_id(readable) ? readable : id_with_digest(readable, name);
+}
+
+std::string id_with_digest(const std::string& readable, const std::string& name) {
   constexpr std::size_t digest_bytes = 8;
   const auto digest = runtime::to_hex(coordination::digest_of(name).data(), digest_bytes);
   return readable.substr(0, max_fhir_id_bytes - 1 - 2 * digest_bytes) + '.' + digest;
