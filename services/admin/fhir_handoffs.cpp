@@ -114,10 +114,17 @@ struct setting {
   bool tells() const { return texts == told_texts::all; }
   /// "onc-rn/7"; of a patient's part "onc-rn/7/rosa".
   std::string name_of(std::uint64_t seq) const { return all.duty() + '/' + std::to_string(seq) + of_patient('/'); }
-  std::string id_of(std::uint64_t seq) const { return id_from("handoff." + all.duty() + '.' + std::to_string(seq) + of_patient('.')); }
+  std::string id_of(std::uint64_t seq) const { return id_of("handoff.", seq, name_of(seq)); }
+  /// Of the lead's taking: the seq is one of another stream.
+  std::string id_of_taking(std::uint64_t seq) const { return id_of("taken.", seq, "taken/" + name_of(seq)); }
   json::object reference(const care::owed_key& key) const { return reference_to(key, owed, texts, people); }
 
  private:
+  std::string id_of(std::string_view kind, std::uint64_t seq, const std::string& name) const {
+    const auto readable = std::string(kind) + all.duty() + '.' + std::to_string(seq) + of_patient('.');
+    const bool told_apart = all.duty().find('.') == std::string::npos;
+    return told_apart ? id_from(readable, name) : id_with_digest(readable, name);
+  }
   std::string of_patient(char separator) const { return all.patient().empty() ? std::string() : separator + all.patient(); }
 };
 
@@ -175,16 +182,17 @@ class handoff_writer {
   static care::owed_key key_of(const v1::OwedItem& row) { return {row.entry().patient_id(), {row.entry().stream(), row.entry().seq()}}; }
 
   void note_listed(const v1::Entry& entry) {
-    const auto note = [&](const auto& owed, bool later) {
+    const bool later = entry.has_handoff_delta_shown();
+    const auto note = [&](const auto& owed) {
       for (const auto& row : owed) {
         listed_[key_of(row)] = {entry.time(), later};
         if (later) say_again(row.entry().patient_id());
       }
     };
-    if (entry.has_handoff_prepared()) note(entry.handoff_prepared().owed(), false);
-    if (entry.has_handoff_offered()) note(entry.handoff_offered().owed(), false);
-    if (!entry.has_handoff_delta_shown()) return;
-    note(entry.handoff_delta_shown().owed(), true);
+    if (entry.has_handoff_prepared()) note(entry.handoff_prepared().owed());
+    if (entry.has_handoff_offered()) note(entry.handoff_offered().owed());
+    if (!later) return;
+    note(entry.handoff_delta_shown().owed());
     for (const auto& ref : entry.handoff_delta_shown().settled()) say_again(ref.patient_id());
   }
 
@@ -494,7 +502,7 @@ void add_handoffs(json::array& to, const duty_handoffs& handoffs, const owed_thi
   for (const auto& one : handoffs.handoffs()) handoff_writer(with, one).add_to(to);
   for (const auto& one : handoffs.returns()) add_return(to, with, one);
   for (const auto& one : handoffs.taken_by_lead()) {
-    to.push_back(force_take(with, id_from("taken." + handoffs.duty() + '.' + std::to_string(one.seq())), one, {}));
+    to.push_back(force_take(with, with.id_of_taking(one.seq()), one, {}));
   }
 }
 

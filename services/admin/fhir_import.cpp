@@ -79,23 +79,29 @@ bool is_ndjson(const std::filesystem::path& path) {
   return path.extension() == ".ndjson" || path.extension() == ".jsonl";
 }
 
-// Why an import makes nothing of a resource that an export tells; nothing: it is another resource.
-std::optional<std::string_view> why_only_told(const fhir_node& resource) {
-  const auto type = resource["resourceType"].text();
+// Why an import makes nothing of a resource that an export tells; nothing: it is another resource. Of what is not used no shape is checked.
+std::optional<std::string_view> why_only_told(const fhir_node& resource, std::string_view type) {
   if (type != "PractitionerRole" && type != "CarePlan") return std::nullopt;
-  for (const auto& identifier : resource["identifier"].items()) {
-    const auto system = identifier["system"].text();
-    if (system == task_codes::duty_system) return "is a duty: its people, its roster and who holds it do not come by an import";
-    if (system == task_codes::protocol_system) return "is a protocol: whoever may start one does, and an import does not";
+  const auto* identifiers = resource.object()->if_contains("identifier");
+  if (identifiers == nullptr || !identifiers->is_array()) return std::nullopt;
+  for (const auto& identifier : identifiers->get_array()) {
+    const auto* system = identifier.is_object() ? identifier.get_object().if_contains("system") : nullptr;
+    if (system == nullptr || !system->is_string()) continue;
+    if (std::string_view(system->get_string()) == task_codes::duty_system) {
+      return "is a duty: its people, its roster and who holds it do not come by an import";
+    }
+    if (std::string_view(system->get_string()) == task_codes::protocol_system) {
+      return "is a protocol: whoever may start one does, and an import does not";
+    }
   }
   return std::nullopt;
 }
 
 // Adds a resource, unless it is only told.
 void add_to(fhir_resources& resources, const fhir_node& resource, const std::string& full_url, import_tally& tally) {
-  const auto why = why_only_told(resource);
-  if (!why) return resources.add(resource, full_url);
   const auto type = resource["resourceType"].text();
+  const auto why = why_only_told(resource, type);
+  if (!why) return resources.add(resource, full_url);
   import_tally::count(tally.refused, type);
   const auto id = resource["id"].text();
   tally.add({{}, is_fhir_id(id) ? type + '/' + id : resource.path(), std::string(*why)});

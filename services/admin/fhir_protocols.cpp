@@ -40,8 +40,10 @@ std::string protocols_writer::name_of(const care::protocol_key& key) const {
   return patient_ + '/' + codes::stream_code(key.stream) + '/' + key.id;
 }
 
-std::string protocols_writer::dotted(const care::protocol_key& key) const {
-  return patient_ + '.' + codes::stream_code(key.stream) + '.' + key.id;
+std::string protocols_writer::id_of(const care::protocol_key& key) const {
+  const auto readable = patient_ + '.' + codes::stream_code(key.stream) + '.' + key.id;
+  const bool told_apart = key.id.find('.') == std::string::npos;
+  return told_apart ? id_from(readable, name_of(key)) : id_with_digest(readable, name_of(key));
 }
 
 protocols_writer::history* protocols_writer::find(v1::Stream stream, const std::string& id) {

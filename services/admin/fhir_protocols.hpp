@@ -44,8 +44,7 @@ class protocols_writer {
   };
 
   [[nodiscard]] std::string name_of(const care::protocol_key& key) const;
-  [[nodiscard]] std::string id_of(const care::protocol_key& key) const { return id_from(dotted(key)); }
-  [[nodiscard]] std::string dotted(const care::protocol_key& key) const;
+  [[nodiscard]] std::string id_of(const care::protocol_key& key) const;
   history* find(v1::Stream stream, const std::string& id);
   void take_task(const v1::Entry& entry);
   [[nodiscard]] boost::json::object resource(const care::protocol_key& key, const history& one, std::string_view status, told_texts texts,

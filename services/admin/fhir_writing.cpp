@@ -83,11 +83,14 @@ json::object narrative(std::string_view status, const std::vector<std::string>& 
   return {{"status", status}, {"div", div}};
 }
 
-std::string id_from(const std::string& text) {
-  if (is_fhir_id(text)) return text;
+std::string id_from(const std::string& readable, const std::string& name) {
+  return is_fhir_id(readable) ? readable : id_with_digest(readable, name);
+}
+
+std::string id_with_digest(const std::string& readable, const std::string& name) {
   constexpr std::size_t digest_bytes = 8;
-  const auto digest = runtime::to_hex(coordination::digest_of(text).data(), digest_bytes);
-  return text.substr(0, max_fhir_id_bytes - 1 - 2 * digest_bytes) + '.' + digest;
+  const auto digest = runtime::to_hex(coordination::digest_of(name).data(), digest_bytes);
+  return readable.substr(0, max_fhir_id_bytes - 1 - 2 * digest_bytes) + '.' + digest;
 }
 
 std::string role_code(v1::Role role) {
@@ -106,8 +109,8 @@ std::string place_text(care::place at) {
 }
 
 std::string task_id(std::string_view patient, care::place at) {
-  const auto place = '.' + codes::stream_code(at.stream) + '.' + std::to_string(at.seq);
-  return std::string(patient.substr(0, max_fhir_id_bytes - place.size())) + place;
+  const std::string whose(patient);
+  return id_from(whose + '.' + codes::stream_code(at.stream) + '.' + std::to_string(at.seq), whose + '/' + place_text(at));
 }
 
 json::object people_writer::reference(const std::string& person) {

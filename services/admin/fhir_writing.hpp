@@ -28,8 +28,10 @@ boost::json::object named(std::string_view text);
 /// Narrative with a paragraph for each; `status`: FHIR's narrative-status. FHIR wants a text where a section has nothing else: no
 /// paragraphs are a dash.
 boost::json::object narrative(std::string_view status, const std::vector<std::string>& paragraphs);
-/// The text itself where it is a FHIR id, by its alphabet and length; longer ones are cut, with a digest of all of it.
-std::string id_from(const std::string& text);
+/// The readable text where it is short enough for an id; else it is cut, with a digest of `name`.
+std::string id_from(const std::string& readable, const std::string& name);
+/// Always with the digest: where two names can have the same readable text.
+std::string id_with_digest(const std::string& readable, const std::string& name);
 
 std::string role_code(v1::Role role);
 /// HOLDER_REASON_COVER_ENDED: "cover-ended". The enumeration's value without its prefix.

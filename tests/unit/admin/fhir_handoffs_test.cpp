@@ -366,6 +366,25 @@ TEST_F(handoffs_in_fhir, are_split_where_a_patient_is_declined_and_the_way_back_
   EXPECT_THAT(json::serialize(part), Not(HasSubstr("mei")));
 }
 
+TEST_F(handoffs_in_fhir, that_another_shift_has_overtaken_are_delayed) {
+  task("rosa", "Call the lab", chicago(24, 20));
+  good("grace", shift(version(), "late", "noah", chicago(23, 22), chicago(24, 2)));
+  until(chicago(23, 22, 1));
+  const auto bundle = exported();
+  EXPECT_EQ(status(handoff(bundle)) + ' ' + business(handoff(bundle)), "draft delayed");
+  EXPECT_EQ(list(bundle).at("mode"), "working");
+  EXPECT_EQ(code(list(bundle).at("emptyReason")), "notstarted") << "the server prepared it, and the offer will tell what is owed";
+  EXPECT_EQ(handoffs(exported(asked::rosa)).size(), 0u) << "of her it says nothing yet";
+}
+
+TEST_F(handoffs_in_fhir, say_so_where_what_is_owed_cannot_be_read) {
+  owed.push_back({"rosa", {}, v1::PRIORITY_ROUTINE, {}, 0});
+  good("nina", prepare_handoff());
+  const auto entry = list(exported()).at("entry").at(0);
+  EXPECT_EQ(code(entry.at("flag")), "unreadable");
+  EXPECT_EQ(who(entry.at("item")), "Patient/rosa");
+}
+
 TEST_F(handoffs_in_fhir, of_one_patient_hold_nothing_of_another) {
   task("rosa", "Call the lab", chicago(23, 20));
   task("mei", "Weigh her", chicago(23, 18));
@@ -426,6 +445,18 @@ TEST_F(handoffs_in_fhir, have_no_word_of_anybody_unless_texts_are_asked_for) {
     }
     EXPECT_THAT(text, HasSubstr(R"("valueCode":"watcher")"));
   }
+}
+
+TEST(ids_in_fhir, fit_and_differ_however_long_and_alike_the_names_are) {
+  const care::place at{v1::STREAM_CLINICAL, 17};
+  EXPECT_EQ(fhir::task_id("rosa", at), "rosa.clinical.17");
+  const std::string sixty(60, 'a');
+  const auto one = fhir::task_id(sixty + "1", at), other = fhir::task_id(sixty + "2", at);
+  EXPECT_EQ(one.size(), 64u);
+  EXPECT_NE(one, other);
+  EXPECT_EQ(one, fhir::task_id(sixty + "1", at));
+  // "a.1" and "b", or "a" and "1.b": the same words.
+  EXPECT_NE(fhir::id_with_digest("a.1.b", "a.1/b"), fhir::id_from("a.1.b", "a/1.b"));
 }
 
 TEST_F(handoffs_in_fhir, texts_are_told_as_xhtml) {
