@@ -1,5 +1,5 @@
 // The deadlines of a record that are still to come (G5): each a command that the system gives when its time has come. A part of the
-// state, so that it follows from the entries; the host keeps the same timers in the store, and asks here what has changed.
+// state, so that it follows from the entries; the host keeps in the store when each is due, and asks here what has changed.
 //
 // Whatever sets a timer does so while an entry is applied, and the entry that a fired timer leads to moves or cancels it.
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace careteam::care {
 
-/// Of a timer's name, and of its command as bytes: what the store takes.
+/// Of a timer's name: what the store takes. Of its command as bytes: it is in every snapshot.
 inline constexpr std::size_t max_timer_id_bytes = 100;
 inline constexpr std::size_t max_timer_command_bytes = 256;
 

@@ -11,8 +11,6 @@ inline constexpr std::size_t max_name_bytes = 200;
 inline constexpr std::size_t max_entry_bytes = 16 << 20;
 /// Of the domain's name for a timer, a delivery or what a delivery is about.
 inline constexpr std::size_t max_id_bytes = 100;
-/// Of what a timer is to do: a command that names its object and the version it was set against.
-inline constexpr std::size_t max_timer_payload_bytes = 256;
 /// Of what a delivery carries: ids and classes, never a patient's text.
 inline constexpr std::size_t max_delivery_payload_bytes = 512;
 /// Rows that one read or claim answers: bounds its memory and how long the others wait.

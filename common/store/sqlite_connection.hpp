@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "store/store.hpp"
@@ -84,6 +85,17 @@ class statement {
   template <class... Values>
   void run(const Values&... values) {
     bind_all(values...);
+    step();
+    sqlite3_reset(handle_);
+  }
+
+  /// The same with the values of several rows, one row after the other; `values_of` makes a tuple of each.
+  template <class Rows, class ValuesOf>
+  void run_rows(const Rows& rows, const ValuesOf& values_of) {
+    int index = 0;
+    for (const auto& row : rows) {
+      std::apply([&](const auto&... values) { (bind(++index, values), ...); }, values_of(row));
+    }
     step();
     sqlite3_reset(handle_);
   }

@@ -35,10 +35,20 @@ void give_snapshots_a_digest(sqlite_connection& connection) {
   }
 }
 
+/// The rows are what they were without the commands, which the records' states have.
+void take_commands_off_timers(sqlite_connection& connection) {
+  connection.execute(
+      "ALTER TABLE timers RENAME TO timers_with_commands; "
+      "CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY(due, id, record)) WITHOUT ROWID; "
+      "INSERT INTO timers SELECT due, id, record FROM timers_with_commands ORDER BY due, id, record; "
+      "DROP TABLE timers_with_commands");
+}
+
 constexpr std::array steps_there_are{
     schema_step{1, "snapshots get a digest, so that a damaged one is noticed", give_snapshots_a_digest},
     schema_step{2, "tables of timers and deliveries", create_outbox_tables},
     schema_step{3, "the table of obligations, which is made from the entries", create_obligations_table},
+    schema_step{4, "timers are when and which; what is to be done follows from the entries", take_commands_off_timers},
 };
 
 constexpr std::int64_t obligations_since = 4;

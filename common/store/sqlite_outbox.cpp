@@ -1,6 +1,8 @@
 #include "store/sqlite_outbox.hpp"
 
 #include <algorithm>
+#include <span>
+#include <tuple>
 
 #include "store/contract.hpp"
 #include "store/limits.hpp"
@@ -34,13 +36,27 @@ bool may_become(delivery_state from, delivery_state to) {
 
 // ---- timers
 
+namespace {
+
+constexpr std::size_t timers_in_a_group = 8;
+
+std::string insert_timers(std::size_t count) {
+  std::string sql = "INSERT OR REPLACE INTO timers(due, id, record) VALUES(?, ?, ?)";
+  for (std::size_t i = 1; i < count; ++i) sql += ", (?, ?, ?)";
+  return sql;
+}
+
+}  // namespace
+
 timer_rows::timer_rows(sqlite_connection& connection)
     : select_(connection, "SELECT 1 FROM timers WHERE due = ?1 AND id = ?2 AND record = ?3"),
       delete_(connection, "DELETE FROM timers WHERE due = ?1 AND id = ?2 AND record = ?3"),
-      put_(connection, "INSERT OR REPLACE INTO timers(due, id, record, version, payload) VALUES(?1, ?2, ?3, ?4, ?5)") {}
+      put_(connection, insert_timers(1).c_str()),
+      put_group_(connection, insert_timers(timers_in_a_group).c_str()) {}
 
 std::vector<timer_key> timer_rows::missing(const std::vector<timer_key>& keys, std::int64_t record) {
   std::vector<timer_key> gone;
+  if (!keys.empty()) write_those_of(record);
   for (const auto& key : keys) {
     query row(select_, micros(key.due), std::string_view(key.id), record);
     if (!row.next()) gone.push_back(key);
@@ -49,14 +65,36 @@ std::vector<timer_key> timer_rows::missing(const std::vector<timer_key>& keys, s
 }
 
 void timer_rows::change(const record_append& part, std::int64_t record) {
+  write_those_of(record);
   for (const auto& key : part.fired_timers) remove(key, record);
   for (const auto& key : part.cancel_timers) remove(key, record);
   for (const auto& timer : part.set_timers) {
-    require_id(timer.key.id);
-    require(timer.payload.size() <= max_timer_payload_bytes, "a timer's payload has at most 256 bytes");
     if (timer.instead_of && *timer.instead_of != timer.key.due) remove({timer.key.id, *timer.instead_of}, record);
-    put_.run(micros(timer.key.due), std::string_view(timer.key.id), record, timer.version, as_blob(timer.payload));
   }
+  for (const auto& timer : part.set_timers) {
+    require_id(timer.key.id);
+    set_.push_back({micros(timer.key.due), timer.key.id, record});
+  }
+  if (!part.set_timers.empty()) records_set_.insert(record);
+}
+
+void timer_rows::write() {
+  std::ranges::sort(set_);
+  auto left = std::span<const set_row>(set_);
+  for (; left.size() >= timers_in_a_group; left = left.subspan(timers_in_a_group)) {
+    put_group_.run_rows(left.first(timers_in_a_group), [](const set_row& one) { return std::tuple(one.due, one.id, one.record); });
+  }
+  for (const auto& one : left) put_.run(one.due, one.id, one.record);
+  forget();
+}
+
+void timer_rows::forget() {
+  set_.clear();
+  records_set_.clear();
+}
+
+void timer_rows::write_those_of(std::int64_t record) {
+  if (records_set_.contains(record)) write();
 }
 
 void timer_rows::remove(const timer_key& key, std::int64_t record) {

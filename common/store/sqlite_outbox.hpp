@@ -27,12 +27,27 @@ class timer_rows {
 
   /// Which of these are not there.
   std::vector<timer_key> missing(const std::vector<timer_key>& keys, std::int64_t record);
-  /// Takes a record's fired and cancelled timers off, then sets what it sets.
+  /// Takes a record's fired and cancelled timers off, then sets what it sets: by the next write(), until when `part` must live.
   void change(const record_append& part, std::int64_t record);
+  /// Writes what was set, in the order of the rows: in groups, which cost less than each by itself.
+  void write();
+  /// What was set and not written never was.
+  void forget();
 
  private:
+  struct set_row {
+    std::int64_t due = 0;
+    std::string_view id;
+    std::int64_t record = 0;
+    auto operator<=>(const set_row&) const = default;
+  };
+  /// What follows sees the table as it is after what the record has set.
+  void write_those_of(std::int64_t record);
   void remove(const timer_key& key, std::int64_t record);
-  statement select_, delete_, put_;
+
+  std::vector<set_row> set_;
+  std::unordered_set<std::int64_t> records_set_;  ///< Whose timers are in set_.
+  statement select_, delete_, put_, put_group_;
 };
 
 /// What the deliveries' query gives, in the order of delivery_columns.

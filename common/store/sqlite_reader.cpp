@@ -43,7 +43,7 @@ sqlite_reader::sqlite_reader(sqlite_connection& connection)
                       "ON c.person = ?1 AND c.stream = s.id WHERE s.record = ?2 ORDER BY s.kind"),
       count_own_(connection, "SELECT count(*) FROM positions WHERE position BETWEEN ?1 AND ?2 AND author = ?3"),
       select_timers_(connection,
-                     "SELECT r.key, t.id, t.due, t.version, t.payload FROM timers t CROSS JOIN records r ON r.id = t.record "
+                     "SELECT r.key, t.id, t.due FROM timers t CROSS JOIN records r ON r.id = t.record "
                      "WHERE (t.due, t.id, t.record) > (?1, ?2, ?3) AND t.due <= ?4 ORDER BY t.due, t.id, t.record LIMIT ?5"),
       select_next_timer_(connection, "SELECT due FROM timers WHERE due > ?1 ORDER BY due LIMIT 1"),
       select_next_delivery_(connection, "SELECT next FROM deliveries WHERE state = 1 ORDER BY next LIMIT 1"),
@@ -294,7 +294,7 @@ std::vector<cursor> sqlite_reader::cursors_of(const std::string& person, const s
   return cursors;
 }
 
-std::vector<stored_timer> sqlite_reader::due_timers(instant until, const std::optional<timer_place>& after, std::size_t limit) {
+std::vector<stored_timer> sqlite_reader::due_timers(instant until, const std::optional<stored_timer>& after, std::size_t limit) {
   require(limit <= max_timers_at_once, "at most 10,000 timers are read at once");
   const std::int64_t due = after ? micros(after->key.due) : std::numeric_limits<std::int64_t>::min();
   const std::string_view id = after ? std::string_view(after->key.id) : std::string_view();
@@ -302,10 +302,7 @@ std::vector<stored_timer> sqlite_reader::due_timers(instant until, const std::op
   std::vector<stored_timer> timers;
   query rows(select_timers_, due, id, record, micros(until), limit);
   while (rows.next()) {
-    timers.push_back({record_key(rows.bytes(0)),
-                      {std::string(rows.bytes(1)), from_micros(rows.integer(2))},
-                      rows.as<std::uint64_t>(3),
-                      std::string(rows.bytes(4))});
+    timers.push_back({record_key(rows.bytes(0)), {std::string(rows.bytes(1)), from_micros(rows.integer(2))}});
   }
   return timers;
 }

@@ -38,7 +38,7 @@ class sqlite_reader {
   std::uint64_t received_by(const record_key& record, stream_kind stream, const std::string& person);
   std::vector<record_key> record_keys(const record_key& after, std::size_t limit);
   std::vector<cursor> cursors_of(const std::string& person, const std::vector<record_key>& records);
-  std::vector<stored_timer> due_timers(instant until, const std::optional<timer_place>& after, std::size_t limit);
+  std::vector<stored_timer> due_timers(instant until, const std::optional<stored_timer>& after, std::size_t limit);
   std::optional<instant> next_timer(instant later_than);
   std::optional<instant> next_delivery();
   std::vector<stored_delivery> deliveries_to(const std::string& person, std::size_t limit);

@@ -47,12 +47,12 @@ CREATE TABLE snapshots(record INTEGER PRIMARY KEY, version INTEGER NOT NULL, byt
 )";
 
 // Timers are kept by when they are due and not by record: what is armed together is due together, so that a batch of timers writes few
-// pages, and one tree where (record, id) would need a second one with a page for each record. Whoever moves a timer says where it was.
+// pages, and one tree where (record, id) would need a second one with a page for each record. Whoever moves a timer says where it was. A
+// row is nothing but its key: what is to be done is in the record's state, and rows that are small share their pages with many.
 //
 // Of the deliveries only those that can still change are in an index besides that of their ids.
 constexpr const char* outbox_tables = R"(
-CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, version INTEGER NOT NULL, payload BLOB NOT NULL,
-  PRIMARY KEY(due, id, record)) WITHOUT ROWID;
+CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY(due, id, record)) WITHOUT ROWID;
 CREATE TABLE deliveries(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record INTEGER NOT NULL, obligation TEXT NOT NULL,
   channel INTEGER NOT NULL, recipient INTEGER NOT NULL, priority INTEGER NOT NULL, payload BLOB NOT NULL, state INTEGER NOT NULL,
   next INTEGER NOT NULL, attempts INTEGER NOT NULL, worker INTEGER NOT NULL);

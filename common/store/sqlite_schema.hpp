@@ -25,7 +25,7 @@ class open_error : public std::runtime_error {
 /// "care" in the header of the file (PRAGMA application_id).
 inline constexpr std::int64_t store_application_id = 0x63617265;
 /// Grows when the tables change (PRAGMA user_version).
-inline constexpr std::int64_t store_schema_version = 4;
+inline constexpr std::int64_t store_schema_version = 5;
 /// What `careteam migrate` can start from.
 inline constexpr std::int64_t oldest_schema_version = 1;
 /// A stream has at most this many entries: seq is the lower half of a position.

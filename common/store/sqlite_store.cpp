@@ -601,7 +601,7 @@ class sqlite_store final : public record_store {
   asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
     return move_in(core_, std::move(moves));
   }
-  asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<timer_place> after,
+  asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<stored_timer> after,
                                                                 std::size_t limit) override {
     return ask(core_, make_read(&sqlite_reader::due_timers, until, std::move(after), limit));
   }

@@ -91,6 +91,7 @@ void sqlite_writer::begin() {
 
 bool sqlite_writer::commit() {
   write_heads();
+  timers_.write();
   const bool complete = !connection_.failed();
   commit_.run();
   if (!connection_.failed()) {
@@ -242,6 +243,7 @@ void sqlite_writer::drop_caches() {
   names_.clear();
   authors_.clear();
   changed_.clear();
+  timers_.forget();
 }
 
 // ---- append

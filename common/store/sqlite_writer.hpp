@@ -48,6 +48,7 @@ class sqlite_writer {
   explicit sqlite_writer(sqlite_connection& connection);
 
   void begin();
+  /// `request` must live until commit(), by which some of it is written.
   append_result append(const std::vector<record_append>& request);
   /// `counted`: answers to an earlier own_count; used where they still fit.
   move_result move(const std::vector<cursor_move>& request, const std::vector<own_count>& counted, long_counts policy);

@@ -78,12 +78,10 @@ struct timer_key {
   bool operator==(const timer_key&) const = default;
 };
 
-/// Sets a timer, or moves it: whoever knows the record's state knows when it was due until now.
+/// Sets a timer, or moves it: whoever knows the record's state knows when it was due until now, and what is to be done then.
 struct timer_set {
   timer_key key;
   std::optional<instant> instead_of;  ///< When it was due until now; none: it is a new one.
-  std::uint64_t version = 0;          ///< What it was set against. For whoever looks at it; the store does not compare it.
-  std::string payload;                ///< What is to be done; at most 256 bytes, opaque.
 };
 
 /// Someone is to be reached outside: a row of the outbox (G1-G4). It has no patient data in it, and its id tells nothing either.
@@ -129,7 +127,7 @@ struct record_append {
   std::vector<membership_change> memberships;
   std::vector<timer_key> fired_timers;           ///< Are taken off. One that is gone, or was moved: nothing is written (stale_timers).
   std::vector<timer_key> cancel_timers;          ///< One that is not there is nothing.
-  std::vector<timer_set> set_timers;             ///< After the others.
+  std::vector<timer_set> set_timers;             ///< After the others; each has another id.
   std::vector<new_delivery> add_deliveries;      ///< One whose id is known, in whatever state, is nothing.
   std::vector<std::string> quiet_obligations;    ///< Deliveries of the record about these, added before, count as acknowledged.
   std::vector<obligation_key> drop_obligations;  ///< One that is not there is nothing.
@@ -166,13 +164,6 @@ using append_result = std::variant<committed, conflict, duplicates, stale_timers
 
 /// A timer as it is stored. Timers are ordered by (due, id, the age of their record).
 struct stored_timer {
-  record_key record;
-  timer_key key;
-  std::uint64_t version = 0;
-  std::string payload;
-};
-/// Where a walk over the timers goes on: behind this one, whether it is still there or not.
-struct timer_place {
   record_key record;
   timer_key key;
 };
@@ -348,8 +339,8 @@ class record_store {
   /// Moves cursors, durably; answers the cursors as they are then, in the order of the request. Moves of one call may repeat a cursor.
   virtual boost::asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) = 0;
 
-  /// The timers that are due until then (inclusive), in order, behind a place; at most `limit`.
-  virtual boost::asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<timer_place> after,
+  /// The timers that are due until then (inclusive), in order, behind one of them, whether it is still there or not; at most `limit`.
+  virtual boost::asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<stored_timer> after,
                                                                                std::size_t limit) = 0;
 
   /// When the first timer later than an instant is due.

@@ -48,21 +48,18 @@ std::size_t digest_of(const store::obligation_row& row) {
   return std::hash<std::string>()(text);
 }
 
-std::size_t digest_of(const std::string& id, store::instant due, std::uint64_t version, const std::string& command) {
-  return std::hash<std::string>()(id + '\0' + std::to_string(due.time_since_epoch().count()) + '\0' + std::to_string(version) + '\0' +
-                                  command);
+std::size_t digest_of(const std::string& id, store::instant due) {
+  return std::hash<std::string>()(id + '\0' + std::to_string(due.time_since_epoch().count()));
 }
 
 boost::asio::awaitable<store::result<void>> take_off_stored(store::record_store& of, timer_balances& timers_of) {
-  std::optional<store::timer_place> after;
+  std::optional<store::stored_timer> after;
   for (;;) {
     auto timers = co_await of.due_timers(store::instant::max(), after, page);
     if (!timers) co_return timers.error();
     if (timers->empty()) co_return store::result<void>();
-    for (const auto& timer : *timers) {
-      timers_of[timer.record].take_off(digest_of(timer.key.id, timer.key.due, timer.version, timer.payload));
-    }
-    after = store::timer_place{timers->back().record, timers->back().key};
+    for (const auto& timer : *timers) timers_of[timer.record].take_off(digest_of(timer.key.id, timer.key.due));
+    after = std::move(timers->back());
   }
 }
 
@@ -117,7 +114,7 @@ boost::asio::awaitable<store::result<void>> compare(store::record_store& of, sto
   }
   for (const auto& [id, timer] : folded->state.timers.pending()) {
     ++report.timers;
-    expected.timers[key].add(digest_of(id, timer.due, timer.version, timer.command));
+    expected.timers[key].add(digest_of(id, timer.due));
   }
   for (const auto& row : coordination::stored_rows(folded->state)) {
     ++report.obligations;

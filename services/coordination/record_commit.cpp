@@ -221,7 +221,11 @@ void record_host::finish(batch& work, const store::committed& done) {
   for (auto& entries : work.notes) {
     entries.done(state_.exists() ? error_code{} : make_error_code(store::errc::unavailable));
   }
-  for (auto& due : work.timers) due.done({});
+  for (auto& due : work.timers) {
+    // The store had it, and the state at the same version has not.
+    if (!due.command) runtime::log_error("timer_of_nothing", {{"record", key_}, {"timer", due.timer.key.id}});
+    due.done({});
+  }
 }
 
 void record_host::remember(const submission& what, care::place where) {

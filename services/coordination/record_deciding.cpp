@@ -35,8 +35,20 @@ bool changes_audience(const v1::Entry& entry) {
 
 }  // namespace
 
+// Anew for each attempt: a state that was behind the store's did not know them all.
+void record_host::find_fired(batch& work) {
+  const auto& pending = state_.timers.pending();
+  for (auto& due : work.timers) {
+    due.command.reset();
+    const auto at = pending.find(due.timer.key.id);
+    if (at == pending.end() || at->second.due != due.timer.key.due) continue;  // It was moved or cancelled: then the store says so, too.
+    if (!due.command.emplace().ParseFromString(at->second.command)) due.command.reset();
+  }
+}
+
 asio::awaitable<error_code> record_host::page_in(batch& work) {
   care::forget_settled(state_);
+  find_fired(work);
   for (std::size_t i = 0; i < work.commands.size(); ++i) {
     if (work.answered[i]) continue;
     for (const care::place at : care::references(state_, work.commands[i].command)) {
@@ -44,14 +56,16 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
     }
   }
   if (state_.is_duty()) {
-    const bool needed = std::ranges::any_of(work.commands, [](const auto& one) { return care::needs_owed(one.command.action_case()); }) ||
-                        std::ranges::any_of(work.timers, [](const auto& one) { return care::needs_owed(one.command.action_case()); });
+    const bool needed =
+        std::ranges::any_of(work.commands, [](const auto& one) { return care::needs_owed(one.command.action_case()); }) ||
+        std::ranges::any_of(work.timers, [](const auto& one) { return one.command && care::needs_owed(one.command->action_case()); });
     if (needed) {
       if (const error_code failed = co_await read_owed(work)) co_return failed;
     }
   }
   for (const auto& due : work.timers) {
-    for (const care::place at : care::references(state_, due.command)) {
+    if (!due.command) continue;
+    for (const care::place at : care::references(state_, *due.command)) {
       if (const error_code failed = co_await page_in_at(at)) co_return failed;
     }
   }
@@ -159,6 +173,7 @@ void record_host::decide_all(batch& work) {
 void record_host::decide_fired(batch& work) {
   for (auto& due : work.timers) {
     due.entries.clear();
+    if (!due.command) continue;
     // Its time has come, also where the clock was set back since it was handed over.
     const care::context with{std::max(work.now, due.timer.key.due),
                              environment_.directory.accounts(),
@@ -167,7 +182,7 @@ void record_host::decide_fired(batch& work) {
                              *environment_.tasks,
                              work.owed,
                              work.owed_complete};
-    auto decided = care::decide(state_, due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
+    auto decided = care::decide(state_, *due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
     if (decided) {
       due.entries = std::move(*decided);
       add_entries(work, due.entries);

@@ -61,12 +61,7 @@ void record_host::note(care::facts entries, v1::Author author, std::function<voi
 }
 
 void record_host::fire(store::stored_timer timer, timer_done done) {
-  fired due{std::move(timer), {}, std::move(done), {}};
-  if (!due.command.ParseFromString(due.timer.payload)) {
-    runtime::log_error("timer_not_readable", {{"record", key_}, {"timer", due.timer.key.id}});
-    due.command.Clear();  // It leads to nothing, and is taken off like any other.
-  }
-  mailbox_.emplace_back(std::move(due));
+  mailbox_.emplace_back(fired{std::move(timer), {}, std::move(done), {}});
   wake();
 }
 

@@ -123,7 +123,8 @@ class record_host : public std::enable_shared_from_this<record_host> {
   /// Appends entries of the server's own (sessions, refusals) to the record; `done` hears whether they are on disk. Entries to a record
   /// that does not exist are dropped with an error.
   void note(care::facts entries, v1::Author author, std::function<void(boost::system::error_code)> done);
-  /// A timer is due: its command is decided as the system's. It is taken off in the same commit, also when nothing comes of it.
+  /// A timer is due: the command that the record's state has for it is decided as the system's. It is taken off in the same commit, also
+  /// when nothing comes of it.
   void fire(store::stored_timer timer, timer_done done);
   /// Calls `what` when the record is loaded and nothing is in flight: what it then sees is on disk.
   void when_settled(std::function<void(boost::system::error_code)> what);
@@ -161,7 +162,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   };
   struct fired {
     store::stored_timer timer;
-    v1::Command command;
+    std::optional<v1::Command> command;  ///< None: the state has no such timer, as far as it was read.
     timer_done done;
     care::facts entries;
   };
@@ -188,6 +189,7 @@ class record_host : public std::enable_shared_from_this<record_host> {
   boost::asio::awaitable<void> answer_refused(batch& work);
   boost::asio::awaitable<boost::system::error_code> page_in_at(care::place at);
   boost::asio::awaitable<boost::system::error_code> read_owed(batch& work);
+  void find_fired(batch& work);
   void decide_all(batch& work);
   void decide_fired(batch& work);
   void forget_stale(batch& work, const store::stale_timers& stale);

@@ -101,7 +101,7 @@ asio::awaitable<std::optional<bool>> timers::fire_page(store::instant now) {
     co_return std::nullopt;
   }
   const bool more = page->size() == limit;
-  if (!page->empty()) passed_ = store::timer_place{page->back().record, page->back().key};
+  if (!page->empty()) passed_ = page->back();
   for (auto& timer : *page) {
     if (stopping_) break;
     const auto key = key_of(timer);

@@ -87,7 +87,7 @@ class timers : public std::enable_shared_from_this<timers> {
   std::unordered_set<std::string> in_flight_;
   bool reading_ = false;
   std::unordered_set<std::string> done_while_reading_;  ///< What is read may still show them.
-  std::optional<store::timer_place> passed_;            ///< Everything up to here was handed over.
+  std::optional<store::stored_timer> passed_;           ///< Everything up to here was handed over.
   steady::time_point rewind_at_;
   store::instant looked_at_ = store::instant::min();
 

@@ -31,8 +31,7 @@ CREATE TABLE positions(position INTEGER PRIMARY KEY, row INTEGER NOT NULL, versi
 CREATE TABLE commands(id BLOB NOT NULL, actor INTEGER NOT NULL, digest BLOB NOT NULL, record INTEGER NOT NULL,
   kind INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(id, actor)) WITHOUT ROWID;
 CREATE TABLE about(target INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY(target, position)) WITHOUT ROWID;
-CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, version INTEGER NOT NULL, payload BLOB NOT NULL,
-  PRIMARY KEY(due, id, record)) WITHOUT ROWID;
+CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY(due, id, record)) WITHOUT ROWID;
 CREATE TABLE obligations(owner INTEGER NOT NULL, breach INTEGER NOT NULL, record INTEGER NOT NULL, stream INTEGER NOT NULL,
   seq INTEGER NOT NULL, parts INTEGER NOT NULL, kind INTEGER NOT NULL, priority INTEGER NOT NULL, status INTEGER NOT NULL,
   version INTEGER NOT NULL, PRIMARY KEY(owner, breach, record, stream, seq)) WITHOUT ROWID;
@@ -45,7 +44,6 @@ constexpr std::array<std::int64_t, 5> deadlines_us{60 * minute_us, 15 * minute_u
 constexpr std::int64_t due_us = 480 * minute_us;
 constexpr std::size_t accept_step = 2;  // From then on it is watched whether it is done when it is due.
 constexpr std::size_t last_step = 4;
-constexpr std::size_t timer_payload_bytes = 40;
 
 /// Where an entry stands, by stream and seq in one integer.
 std::int64_t position_of(std::uint32_t stream, std::uint64_t seq) {
@@ -72,7 +70,7 @@ floor_store::floor_store(const std::string& path, std::uint32_t rooms, std::uint
   insert_entry_ = prepare("INSERT INTO entries VALUES(?1, ?2, ?3, ?4, ?5)");
   insert_position_ = prepare("INSERT INTO positions VALUES(?1, ?2, ?3, ?4)");
   insert_about_ = prepare("INSERT INTO about VALUES(?1, ?2)");
-  put_timer_ = prepare("INSERT OR REPLACE INTO timers VALUES(?1, ?2, ?3, ?4, zeroblob(?5))");
+  put_timer_ = prepare("INSERT OR REPLACE INTO timers VALUES(?1, ?2, ?3)");
   delete_timer_ = prepare("DELETE FROM timers WHERE due = ?1 AND id = ?2 AND record = ?3");
   put_obligation_ = prepare("INSERT OR REPLACE INTO obligations VALUES(?1, ?2, ?3, 2, ?4, ?5, 1, 2, ?6, ?6)");
   delete_obligation_ = prepare("DELETE FROM obligations WHERE owner = ?1 AND breach = ?2 AND record = ?3 AND stream = 2 AND seq = ?4");
@@ -145,10 +143,6 @@ void floor_store::change_timer(sqlite3_stmt* statement, std::int64_t due, const 
   sqlite3_bind_int64(statement, 1, due);
   sqlite3_bind_text(statement, 2, id.data(), static_cast<int>(id.size()), SQLITE_STATIC);
   sqlite3_bind_int64(statement, 3, room + 1);
-  if (statement == put_timer_) {
-    sqlite3_bind_int64(statement, 4, static_cast<std::int64_t>(rooms_[room].seq));
-    sqlite3_bind_int64(statement, 5, timer_payload_bytes);
-  }
   step(statement);
 }
 

@@ -28,7 +28,7 @@ def test_a_healthy_server_tells_everything(server):
     until(lambda: "redis ok" in server.admin("/readyz")[1])
     done = health(server)
     assert done.returncode == 0, done.stderr
-    for line in (r"store ok", r"redis ok", r"schema 4", rf"epoch {server.epoch}", r"disk free \d+ MiB", r"sessions 0", r"redis canary came back after [\d.]+ ms"):
+    for line in (r"store ok", r"redis ok", r"schema 5", rf"epoch {server.epoch}", r"disk free \d+ MiB", r"sessions 0", r"redis canary came back after [\d.]+ ms"):
         assert re.search(f"^{line}$", done.stdout, re.MULTILINE), (line, done.stdout)
     short = server.admin("/readyz")
     assert short[0] == 200 and "schema" not in short[1]

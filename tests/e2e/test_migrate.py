@@ -2,7 +2,9 @@
 import sqlite3
 
 import pytest
+from careteam_client import Client
 from server import Server
+from test_escalation import ask, escalations, in_seconds, order, tell, timers_in, ward
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_every_command_refuses_an_older_store_with_the_command_to_run(older):
 
 def test_migrate_backs_up_and_verifies_and_the_server_serves(older):
     done = older.tool("migrate", "--config", older.config)
-    assert done.returncode == 0 and "migrated: schema 1 to 4" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "migrated: schema 1 to 5" in done.stdout, done.stdout + done.stderr
     assert done.stdout.count("sound: ") == 2, "the backup and the store"
     assert len(backups_of(older)) == 1
     again = older.tool("migrate", "--config", older.config)
@@ -48,13 +50,46 @@ def test_migrate_backs_up_and_verifies_and_the_server_serves(older):
     assert older.verify().returncode == 0 and older.rebuild().returncode == 0
 
 
+async def test_deadlines_outlive_the_migration_of_their_rows():
+    with ward() as server:
+        server.start()
+        rao, nina = [await Client.connect(server, person) for person in ("rao", "nina")]
+        late = await ask(rao, order(due=in_seconds(3)))
+        done = await ask(rao, order("Write to her", due=in_seconds(3)))
+        for action in ("claimTask", "acceptTask", "startTask", "completeTask"):
+            assert (await tell(nina, action, done)).ok, action
+        for action in ("claimTask", "acceptTask"):
+            assert (await tell(nina, action, late)).ok, action
+        server.stop()
+        timers = timers_in(server)
+        assert timers > 0
+        with sqlite3.connect(server.store_path) as db:
+            db.executescript("""
+                ALTER TABLE timers RENAME TO kept;
+                CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, version INTEGER NOT NULL,
+                  payload BLOB NOT NULL, PRIMARY KEY(due, id, record)) WITHOUT ROWID;
+                INSERT INTO timers SELECT due, id, record, 1, 'a command' FROM kept;
+                DROP TABLE kept;
+                PRAGMA user_version = 4;
+            """)
+        db.close()
+        migrated = server.tool("migrate", "--config", server.config)
+        assert migrated.returncode == 0 and "migrated: schema 4 to 5" in migrated.stdout, migrated.stdout + migrated.stderr
+        rebuilt = server.rebuild()
+        assert rebuilt.returncode == 0 and f" timers={timers} " in rebuilt.stdout, rebuilt.stdout + rebuilt.stderr
+        server.start()
+        rao = await Client.connect(server, "rao")
+        await rao.until(lambda: escalations(rao, late))
+        assert not escalations(rao, done)
+
+
 def test_a_newer_store_is_refused_by_migrate_too(older):
     with sqlite3.connect(older.store_path) as db:
         db.execute("PRAGMA user_version = 7")
     db.close()
     for command in ("serve", "verify", "migrate"):
         done = older.tool(command, "--config", older.config)
-        assert done.returncode == 1 and "has schema 7, this program needs 4: use the newer program" in done.stderr
+        assert done.returncode == 1 and "has schema 7, this program needs 5: use the newer program" in done.stderr
 
 
 def test_an_older_backup_is_restored_as_it_is(older):

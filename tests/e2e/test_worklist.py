@@ -212,7 +212,7 @@ async def test_a_store_of_an_older_program_gets_its_worklists_from_its_entries(w
         db.executescript("DROP TABLE obligations; PRAGMA user_version = 3")
     db.close()
     done = ward.tool("migrate", "--config", ward.config)
-    assert done.returncode == 0 and "migrated: schema 3 to 4" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "migrated: schema 3 to 5" in done.stdout, done.stdout + done.stderr
     done = ward.rebuild()
     assert done.returncode == 0 and " obligations=4 differences=0" in done.stdout, done.stdout + done.stderr
     ward.start()

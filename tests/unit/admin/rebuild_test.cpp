@@ -32,6 +32,35 @@ class rebuilding : public testing::Test {
 
   std::vector<std::string> differences() { return loop_.run(rebuild(*store_)).value().differences; }
 
+  /// Rosa's record has a stat task with its timers and obligations; answers what was appended.
+  store::record_append commit_task() {
+    v1::Entry asked;
+    asked.set_patient_id("rosa");
+    asked.set_stream(v1::STREAM_CLINICAL);
+    asked.set_seq(1);
+    asked.mutable_author()->set_person_id("omar");
+    asked.mutable_task_requested()->set_requester_person_id("omar");
+    auto& order = *asked.mutable_task_requested()->mutable_order();
+    order.set_kind(v1::TASK_KIND_CARE);
+    order.set_priority(v1::PRIORITY_STAT);
+    order.mutable_target()->set_person_id("nina");
+    care::record_state state("rosa");
+    v1::Entry opened;
+    opened.set_patient_id("rosa");
+    opened.set_stream(v1::STREAM_SHARED);
+    opened.set_seq(1);
+    opened.mutable_record_opened();
+    care::apply(state, opened);
+    care::apply(state, asked);
+    auto append = request("patient/rosa", 1).entry(v1::STREAM_CLINICAL, 1, asked.SerializeAsString(), "omar").part();
+    append.put_obligations = coordination::stored_rows(state);
+    EXPECT_EQ(append.put_obligations.size(), 2u) << "nina's and omar's";
+    for (const auto& [id, timer] : state.timers.pending()) append.set_timers.push_back({{id, timer.due}, {}});
+    EXPECT_TRUE(loop_.run(store_->append({append})));
+    EXPECT_THAT(differences(), IsEmpty());
+    return append;
+  }
+
   scratch_folder folder_;
   event_loop loop_;
   std::unique_ptr<store::record_store> store_;
@@ -48,32 +77,24 @@ TEST_F(rebuilding, finds_timers_that_no_entry_has_set) {
   EXPECT_THAT(differences(), IsEmpty());
 }
 
-TEST_F(rebuilding, names_an_obligation_that_was_tampered_with) {
-  v1::Entry asked;
-  asked.set_patient_id("rosa");
-  asked.set_stream(v1::STREAM_CLINICAL);
-  asked.set_seq(1);
-  asked.mutable_author()->set_person_id("omar");
-  asked.mutable_task_requested()->set_requester_person_id("omar");
-  auto& order = *asked.mutable_task_requested()->mutable_order();
-  order.set_kind(v1::TASK_KIND_CARE);
-  order.set_priority(v1::PRIORITY_STAT);
-  order.mutable_target()->set_person_id("nina");
-  care::record_state state("rosa");
-  v1::Entry opened;
-  opened.set_patient_id("rosa");
-  opened.set_stream(v1::STREAM_SHARED);
-  opened.set_seq(1);
-  opened.mutable_record_opened();
-  care::apply(state, opened);
-  care::apply(state, asked);
-  auto append = request("patient/rosa", 1).entry(v1::STREAM_CLINICAL, 1, asked.SerializeAsString(), "omar").part();
-  append.put_obligations = coordination::stored_rows(state);
-  ASSERT_EQ(append.put_obligations.size(), 2u) << "nina's and omar's";
-  for (const auto& [id, timer] : state.timers.pending()) append.set_timers.push_back({{id, timer.due}, {}, timer.version, timer.command});
-  ASSERT_TRUE(loop_.run(store_->append({append})));
-  EXPECT_THAT(differences(), IsEmpty());
+TEST_F(rebuilding, finds_a_timer_that_is_missing_or_is_due_at_another_time) {
+  const auto append = commit_task();
+  ASSERT_FALSE(append.set_timers.empty());
+  const auto key = append.set_timers.front().key;
+  store::record_append tamper;
+  tamper.record = "patient/rosa";
+  tamper.expected_version = 2;
+  tamper.cancel_timers = {key};
+  ASSERT_TRUE(loop_.run(store_->append({tamper})));
+  EXPECT_THAT(differences(), ElementsAre("patient/rosa: its timers are not what the entries say (1 missing)"));
+  tamper.cancel_timers.clear();
+  tamper.set_timers = {{{key.id, key.due + std::chrono::seconds(1)}, {}}};
+  ASSERT_TRUE(loop_.run(store_->append({tamper})));
+  EXPECT_THAT(differences(), ElementsAre("patient/rosa: its timers are not what the entries say"));
+}
 
+TEST_F(rebuilding, names_an_obligation_that_was_tampered_with) {
+  const auto append = commit_task();
   auto forged = append.put_obligations.front();
   store::record_append tamper;
   tamper.record = "patient/rosa";

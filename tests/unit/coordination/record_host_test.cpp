@@ -152,36 +152,49 @@ class record_host_on_a_store : public testing::Test {
     return texts;
   }
 
-  /// A timer of the record in the store, as if an entry had set it.
-  store::stored_timer timer_in_store(const std::string& id, std::string payload) {
-    const auto due = std::chrono::floor<std::chrono::microseconds>(clock_.now());
-    const auto version = loop_.run(store_->head("patient/pat")).value().version;
-    store::record_append append;
-    append.record = "patient/pat";
-    append.expected_version = version;
-    append.set_timers.push_back({{id, due}, std::nullopt, version, payload});
-    std::vector<store::record_append> request;
-    request.push_back(std::move(append));
-    EXPECT_TRUE(std::holds_alternative<store::committed>(loop_.run(store_->append(std::move(request))).value()));
-    return {"patient/pat", {id, due}, version, std::move(payload)};
+  static v1::Command task_for_rao() {
+    v1::Command asking;
+    asking.set_patient_id("pat");
+    asking.mutable_request_task()->set_stream(v1::STREAM_CLINICAL);
+    auto& order = *asking.mutable_request_task()->mutable_order();
+    order.set_kind(v1::TASK_KIND_CARE);
+    order.set_title("Call her back");
+    order.mutable_target()->set_person_id("rao");
+    return asking;
   }
-  /// A deadline that ends somebody's membership, set against this version of the roster.
-  std::string end_of(const char* person, std::uint64_t roster_version) {
-    v1::Command command;
-    command.set_patient_id("pat");
-    auto& ends = *command.mutable_end_member();
-    ends.set_person_id(person);
-    ends.set_role(v1::ROLE_ONCOLOGY_NURSE);
-    ends.set_reason("the shift is over");
-    ends.set_expected_roster_version(roster_version);
-    return command.SerializeAsString();
+  /// one_ is asked for a task, and its first deadline passes.
+  store::stored_timer passed_deadline() {
+    submit(*one_, task_for_rao(), nurse("nina"));
+    run();
+    good();
+    answers_.clear();
+    const auto first = loop_.run(store_->due_timers(store::instant::max(), std::nullopt, 1)).value().at(0);
+    clock_.advance(first.key.due - clock_.now());
+    return first;
+  }
+  /// The entries of the clinical stream that a deadline has led to.
+  std::size_t escalations() {
+    std::size_t count = 0;
+    for (const auto& bytes : stored()) {
+      v1::Entry entry;
+      EXPECT_TRUE(entry.ParseFromString(bytes));
+      if (!entry.has_task_escalated()) continue;
+      EXPECT_EQ(entry.author().person_id(), "") << "nobody did it";
+      ++count;
+    }
+    return count;
   }
   /// In the record that one_ knows. A look at that end is waited for from then on: run() would wait, too.
   void nina_stays_for(std::chrono::microseconds time) {
-    v1::Command ends;
-    ASSERT_TRUE(ends.ParseFromString(end_of("nina", roster_version())));
-    care::set_timestamp(*ends.mutable_end_member()->mutable_end(), std::chrono::floor<std::chrono::microseconds>(clock_.now()) + time);
-    submit(*one_, ends, {{}, v1::ROLE_UNSPECIFIED, true});
+    v1::Command command;
+    command.set_patient_id("pat");
+    auto& ends = *command.mutable_end_member();
+    ends.set_person_id("nina");
+    ends.set_role(v1::ROLE_ONCOLOGY_NURSE);
+    ends.set_reason("the shift is over");
+    ends.set_expected_roster_version(roster_version());
+    care::set_timestamp(*ends.mutable_end(), std::chrono::floor<std::chrono::microseconds>(clock_.now()) + time);
+    submit(*one_, command, {{}, v1::ROLE_UNSPECIFIED, true});
     until_answered();
     good();
   }
@@ -192,7 +205,10 @@ class record_host_on_a_store : public testing::Test {
     }
   }
   std::uint64_t roster_version() { return one_->host("pat").state().team.version; }
-  std::size_t timers_stored() { return loop_.run(store_->due_timers(store::instant::max(), std::nullopt, 100)).value().size(); }
+  bool is_stored(const store::stored_timer& timer) {
+    const auto all = loop_.run(store_->due_timers(store::instant::max(), std::nullopt, 100)).value();
+    return std::ranges::any_of(all, [&](const auto& one) { return one.key == timer.key; });
+  }
   timer_done counted() {
     return [this](boost::system::error_code failed) { (failed ? timers_failed_ : timers_done_) += 1; };
   }
@@ -386,78 +402,83 @@ TEST_F(record_host_on_a_store, what_is_said_after_a_membership_s_end_is_told_aft
 }
 
 TEST_F(record_host_on_a_store, a_timer_that_fires_is_a_command_of_the_system_and_is_taken_off_with_its_effect) {
-  const auto version = roster_version();
-  one_->hosts().fire(timer_in_store("shift/nina", end_of("nina", version)), counted());
+  const auto timer = passed_deadline();
+  one_->hosts().fire(timer, counted());
   run();
   EXPECT_EQ(timers_done_, 1);
-  EXPECT_EQ(roster_version(), version + 1);
-  EXPECT_FALSE(care::is_staff(one_->host("pat").state().team, "nina", std::chrono::floor<std::chrono::microseconds>(clock_.now())));
-  EXPECT_EQ(timers_stored(), 0u);
-  const auto entries = loop_.run(store_->read_stream("patient/pat", v1::STREAM_SHARED, 1, 1'000, store::test::unlimited)).value();
-  v1::Entry last;
-  ASSERT_TRUE(last.ParseFromString(entries.back().bytes));
-  EXPECT_EQ(last.member_ended().person_id(), "nina");
-  EXPECT_EQ(last.author().person_id(), "") << "nobody did it";
+  EXPECT_EQ(escalations(), 1u);
+  EXPECT_FALSE(is_stored(timer));
 }
 
 TEST_F(record_host_on_a_store, a_timer_that_two_processes_fire_has_one_effect) {
-  const auto version = roster_version();
-  const auto timer = timer_in_store("shift/nina", end_of("nina", version));
+  const auto timer = passed_deadline();
   for (auto* process : {&*one_, &*other_, &*one_}) process->hosts().fire(timer, counted());
   run();
   EXPECT_EQ(timers_done_, 3) << "nobody has to fire it again";
   one_->host("pat").refresh();
   other_->host("pat").refresh();
   run();
-  EXPECT_EQ(roster_version(), version + 1);
+  EXPECT_EQ(escalations(), 1u);
   EXPECT_EQ(other_->host("pat").state(), one_->host("pat").state());
-  EXPECT_EQ(timers_stored(), 0u);
+  EXPECT_FALSE(is_stored(timer));
+}
+
+TEST_F(record_host_on_a_store, a_timer_that_another_process_has_set_fires_here) {
+  submit(*other_, message("this process knows the record"), nurse());
+  run();
+  good();
+  answers_.clear();
+  one_->host("pat").refresh();
+  run();
+  const auto timer = passed_deadline();
+  other_->hosts().fire(timer, counted());
+  run();
+  EXPECT_EQ(timers_done_, 1);
+  EXPECT_EQ(escalations(), 1u) << "though its state had no such timer";
+  EXPECT_FALSE(is_stored(timer));
 }
 
 TEST_F(record_host_on_a_store, a_timer_that_is_gone_does_nothing) {
-  const auto version = roster_version();
-  store::stored_timer gone{
-      "patient/pat", {"shift/nina", std::chrono::floor<std::chrono::microseconds>(clock_.now())}, 1, end_of("nina", version)};
+  const store::stored_timer gone{"patient/pat", {"task/2/1/accept", std::chrono::floor<std::chrono::microseconds>(clock_.now())}};
   submit(*one_, message("meanwhile"), nurse());
   one_->hosts().fire(gone, counted());
   run();
   EXPECT_EQ(timers_done_, 1);
-  EXPECT_EQ(roster_version(), version);
   ASSERT_THAT(answers_, SizeIs(1));
   EXPECT_TRUE(answers_[0].good) << "what came with it is not held up";
   EXPECT_THAT(stored(), SizeIs(offset_ + 1));
 }
 
-TEST_F(record_host_on_a_store, a_stale_or_unreadable_timer_is_taken_off_and_nothing_comes_of_it) {
-  const auto version = roster_version();
-  one_->hosts().fire(timer_in_store("stale", end_of("nina", version - 1)), counted());
-  one_->hosts().fire(timer_in_store("unreadable", "\xff not a command"), counted());
+TEST_F(record_host_on_a_store, a_timer_that_follows_from_no_entry_is_taken_off_and_nothing_comes_of_it) {
+  const store::stored_timer stray{"patient/pat", {"stray", std::chrono::floor<std::chrono::microseconds>(clock_.now())}};
+  store::record_append append;
+  append.record = "patient/pat";
+  append.expected_version = loop_.run(store_->head("patient/pat")).value().version;
+  append.set_timers.push_back({stray.key, std::nullopt});
+  ASSERT_TRUE(std::holds_alternative<store::committed>(loop_.run(store_->append({append})).value()));
+  ASSERT_TRUE(is_stored(stray));
+  one_->hosts().fire(stray, counted());
   run();
-  EXPECT_EQ(timers_done_, 2);
-  EXPECT_EQ(roster_version(), version);
-  EXPECT_EQ(timers_stored(), 0u);
+  EXPECT_EQ(timers_done_, 1);
+  EXPECT_THAT(stored(), SizeIs(offset_));
+  EXPECT_FALSE(is_stored(stray));
 }
 
 TEST_F(record_host_on_a_store, a_deadline_that_has_passed_comes_before_what_is_asked_now) {
-  const auto version = roster_version();
-  const auto timer = timer_in_store("shift/nina", end_of("nina", version));
+  const auto timer = passed_deadline();
   submit(*one_, message("too late"), nurse());
   one_->hosts().fire(timer, counted());
   run();
   ASSERT_THAT(answers_, SizeIs(1));
-  EXPECT_FALSE(answers_[0].good) << "the membership ended before";
-  EXPECT_EQ(roster_version(), version + 1);
+  ASSERT_TRUE(answers_[0].good);
+  const auto entries = stored();
+  v1::Entry before;
+  ASSERT_TRUE(before.ParseFromString(entries.at(answers_[0].where.seq - 2)));
+  EXPECT_TRUE(before.has_task_escalated());
 }
 
 TEST_F(record_host_on_a_store, what_is_owed_is_in_the_store_with_its_entry_and_the_listener_hears_where) {
-  v1::Command asking;
-  asking.set_patient_id("pat");
-  asking.mutable_request_task()->set_stream(v1::STREAM_CLINICAL);
-  auto& order = *asking.mutable_request_task()->mutable_order();
-  order.set_kind(v1::TASK_KIND_CARE);
-  order.set_title("Call her back");
-  order.mutable_target()->set_person_id("rao");
-  submit(*one_, asking, nurse("nina"));
+  submit(*one_, task_for_rao(), nurse("nina"));
   run();
   good();
   const auto rows = [&](const char* owner) { return loop_.run(store_->obligations_of(owner, std::nullopt, 10)).value(); };
@@ -483,7 +504,7 @@ TEST_F(record_host_on_a_store, what_is_owed_is_in_the_store_with_its_entry_and_t
 }
 
 TEST_F(record_host_on_a_store, a_timer_of_no_record_is_not_fired) {
-  one_->hosts().fire({"nobody's", {"t", {}}, 0, {}}, counted());
+  one_->hosts().fire({"nobody's", {"t", {}}}, counted());
   run();
   EXPECT_EQ(timers_failed_, 1);
 }

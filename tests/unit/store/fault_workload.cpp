@@ -35,7 +35,7 @@ std::uint64_t head_of(const record_head& record, stream_kind stream) {
 }
 
 std::string timer_of(std::size_t step) {
-  return "timer " + std::to_string(step);
+  return std::string(80, 't') + std::to_string(step);
 }
 std::string letter_of(std::size_t step) {
   return "letter " + std::to_string(step);
@@ -101,7 +101,7 @@ void fault_workload::step(std::size_t number) {
   if (number % 4 == 1) next.member("eva" + std::to_string(number));
   if (number % 4 == 2) next.snapshot(std::string(3'000 + number, 's'));
   // Each step sets a timer and fires that of the record's step before, whatever became of it, if it is there; and it writes a letter.
-  next.sets(timer_of(number), static_cast<std::int64_t>(number), std::nullopt, std::string(200, 't'));
+  next.sets(timer_of(number), static_cast<std::int64_t>(number));
   const auto due = loop_.run(store_->due_timers(request::at(for_ever), std::nullopt, steps));
   if (!due) return;
   for (const auto& timer : *due) {

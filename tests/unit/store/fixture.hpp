@@ -111,10 +111,10 @@ class request {
     return *this;
   }
   /// Times are microseconds.
-  request& sets(std::string id, std::int64_t due, std::optional<std::int64_t> instead_of = {}, std::string payload = "do it") {
+  request& sets(std::string id, std::int64_t due, std::optional<std::int64_t> instead_of = {}) {
     std::optional<instant> before;
     if (instead_of) before = at(*instead_of);
-    part_.set_timers.push_back({{std::move(id), at(due)}, before, part_.expected_version, std::move(payload)});
+    part_.set_timers.push_back({{std::move(id), at(due)}, before});
     return *this;
   }
   request& cancels(std::string id, std::int64_t due) {

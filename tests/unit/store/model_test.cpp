@@ -90,13 +90,13 @@ void random_run::read_timers() {
   }
   std::ranges::sort(expected);
   std::vector<std::tuple<std::int64_t, std::string, record_key>> found;
-  std::optional<timer_place> after;
+  std::optional<stored_timer> after;
   const std::size_t limit = 1 + pick(9);
   for (;;) {
     const auto page = loop_.run(store_->due_timers(request::at(100), after, limit)).value();
     if (page.empty()) break;
     for (const auto& timer : page) found.emplace_back(timer.key.due.time_since_epoch().count(), timer.key.id, timer.record);
-    after = timer_place{page.back().record, page.back().key};
+    after = stored_timer{page.back().record, page.back().key};
   }
   EXPECT_TRUE(std::ranges::is_sorted(found, {}, [](const auto& one) { return std::pair(std::get<0>(one), std::get<1>(one)); }));
   std::ranges::sort(found);  // The age of records, which the model does not know, decides last.

@@ -52,7 +52,7 @@ boost::asio::awaitable<void> append_for_ever(record_store* store, unsigned host,
     // One timer of the record is always there: due when its version says.
     const auto running = [](std::uint64_t at) { return timer_key{"timer", request::at(static_cast<std::int64_t>(at))}; };
     if (version > 0) part.fired_timers.push_back(running(version));
-    part.set_timers.push_back({running(version + count), std::nullopt, version, "payload"});
+    part.set_timers.push_back({running(version + count), std::nullopt});
     std::vector<record_append> records{part};
     const auto answer = co_await store->append(std::move(records));
     if (!answer || !std::holds_alternative<committed>(*answer)) _exit(3);

@@ -62,7 +62,16 @@ class migration : public testing::Test {
     make_schema_3();
     tamper(path_, "DROP TABLE timers; DROP TABLE deliveries; PRAGMA user_version = 2");
   }
-  void make_schema_3() { tamper(path_, "DROP TABLE obligations; PRAGMA user_version = 3"); }
+  void make_schema_3() {
+    make_schema_4();
+    tamper(path_, "DROP TABLE obligations; PRAGMA user_version = 3");
+  }
+  void make_schema_4() {
+    tamper(
+        path_,
+        "DROP TABLE timers; CREATE TABLE timers(due INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL, version INTEGER NOT NULL, "
+        "payload BLOB NOT NULL, PRIMARY KEY(due, id, record)) WITHOUT ROWID; PRAGMA user_version = 4");
+  }
 
   std::optional<open_failure> failure_to_open() {
     try {
@@ -95,7 +104,7 @@ TEST_F(migration, an_older_store_is_refused_and_left_alone) {
   make_schema_1();
   const auto before = bytes_of(path_);
   EXPECT_EQ(failure_to_open(), open_failure::older_schema);
-  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 4"));
+  EXPECT_THAT(message_, HasSubstr("has schema 1, this program needs 5"));
   EXPECT_THROW(verify_sqlite(path_, {}), open_error);
   EXPECT_THROW(back_up_sqlite(path_, backup_, progress), open_error);
   EXPECT_EQ(bytes_of(path_), before);
@@ -148,6 +157,30 @@ TEST_F(migration, a_store_without_obligations_gets_them_from_its_entries) {
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows.front().row.key.seq, 30u) << "the first to be breached";
   loop_.run(store->close());
+}
+
+TEST_F(migration, timers_that_had_commands_are_due_when_they_were) {
+  make_schema_4();
+  tamper(path_,
+         "INSERT INTO timers VALUES(20, 'b', 1, 30, 'a command'), (20, 'a', 1, 30, 'another'), (10, 'c', 1, 29, zeroblob(256)), "
+         "(20, 'a', 2, 1, ''); INSERT INTO records VALUES(2, 'patient/ben', 0)");
+  const auto report = migrate();
+  EXPECT_EQ(report.from, 4);
+  EXPECT_EQ(report.to, store_schema_version);
+  EXPECT_EQ(report.before.timers, 4u);
+  EXPECT_EQ(report.after.timers, 4u);
+  EXPECT_TRUE(report.after.sound());
+  auto store = open_sqlite(loop_.context().get_executor(), options_for(path_));
+  std::vector<std::string> found;
+  for (const auto& timer : loop_.run(store->due_timers(request::at(20), std::nullopt, 10)).value()) {
+    found.push_back(timer.record + " " + timer.key.id + " " + std::to_string(timer.key.due.time_since_epoch().count()));
+  }
+  EXPECT_THAT(found, testing::ElementsAre("patient/rosa c 10", "patient/rosa a 20", "patient/ben a 20", "patient/rosa b 20"));
+  EXPECT_TRUE(std::holds_alternative<committed>(
+      loop_.run(store->append(request("patient/rosa", 30).fires("c", 10).cancels("b", 20).sets("a", 30, 20))).value()));
+  EXPECT_EQ(loop_.run(store->due_timers(request::at(20), std::nullopt, 10)).value().size(), 1u);
+  loop_.run(store->close());
+  EXPECT_TRUE(verify_sqlite(path_, {}).sound());
 }
 
 TEST_F(migration, entries_that_cannot_be_read_change_nothing) {

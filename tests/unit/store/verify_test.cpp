@@ -271,7 +271,7 @@ TEST_F(verify, tells_how_far_it_is) {
 
 TEST_F(verify, finds_a_timer_that_is_none) {
   EXPECT_EQ(check().timers, 2u);
-  alter("UPDATE timers SET payload = zeroblob(300) WHERE record = 2");
+  alter("UPDATE timers SET id = replace(hex(zeroblob(51)), '0', 'x') WHERE record = 2");
   expect_only(0, 0, "a timer names no record, or is not what a timer is");
 }
 
@@ -281,11 +281,6 @@ TEST_F(verify, finds_a_timer_of_no_record) {
   ASSERT_EQ(report.findings.size(), 1u);
   EXPECT_EQ(report.findings[0].record, "");
   EXPECT_THAT(report.findings[0].what, HasSubstr("a timer names no record"));
-}
-
-TEST_F(verify, finds_a_timer_that_was_set_against_what_never_was) {
-  alter("UPDATE timers SET version = 41 WHERE record = 2");
-  expect_only(0, 0, "a timer names no record, or is not what a timer is");
 }
 
 TEST_F(verify, finds_deliveries_that_cannot_be) {
