@@ -624,6 +624,7 @@ asio::awaitable<void> notifier::record_all() {
     if (queue_ != nullptr) queue_->finish(over);
     look();
   }
+  for (const auto& one : outcomes_) (void)forget(one.id);
   outcomes_.clear();
   recording_ = false;
 }
