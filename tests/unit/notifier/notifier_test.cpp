@@ -14,6 +14,7 @@
 #include "../store/new_store.hpp"
 #include "coordination/digest.hpp"
 #include "coordination/people.hpp"
+#include "notifier/curl_sender.hpp"
 #include "runtime/uuid.hpp"
 
 namespace careteam::notifier {
@@ -116,7 +117,7 @@ class calling : public testing::Test {
   void start(std::optional<std::chrono::minutes> digest = std::nullopt, std::size_t in_flight = 8) {
     channels ways;
     ways.gateway = std::make_unique<lent>(providers_);
-    sender_.emplace(loop_.context().get_executor(), std::move(ways), sender_options{in_flight, lease / 2, {}});
+    sender_.emplace(loop_.context().get_executor(), std::move(ways), curl_sender_options{in_flight, lease / 2, {}});
     notifier_options options;
     options.worker = "worker-" + std::to_string(++starts_);
     options.digest = digest;
@@ -279,7 +280,7 @@ class calling : public testing::Test {
   coordination::people people_;
   std::optional<coordination::record_hosts> hosts_;
   providers providers_;
-  std::optional<sender> sender_;
+  std::optional<curl_sender> sender_;
   std::shared_ptr<notifier> notifier_;
   int starts_ = 0;
   std::uint64_t last_ = 0;

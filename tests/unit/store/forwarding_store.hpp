@@ -48,7 +48,7 @@ class forwarding_store : public record_store {
   boost::asio::awaitable<result<std::vector<cursor>>> move_cursors(std::vector<cursor_move> moves) override {
     return to_.move_cursors(std::move(moves));
   }
-  boost::asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<timer_place> after,
+  boost::asio::awaitable<result<std::vector<stored_timer>>> due_timers(instant until, std::optional<stored_timer> after,
                                                                        std::size_t limit) override {
     return to_.due_timers(until, std::move(after), limit);
   }
