@@ -130,7 +130,9 @@ delivery_rows::delivery_rows(sqlite_connection& connection)
       claim_(connection, "UPDATE deliveries SET worker = ?2, next = ?3, attempts = attempts + 1 WHERE row = ?1"),
       select_row_(connection, of_delivery("WHERE d.row = ?1").c_str()),
       select_claimed_(connection, "SELECT row, state FROM deliveries WHERE id = ?1 AND worker = ?2 AND attempts = ?3"),
-      settle_(connection, "UPDATE deliveries SET state = ?2, next = ?3, attempts = attempts - ?4 WHERE row = ?1"),
+      settle_(connection,
+              "UPDATE deliveries SET state = ?2, next = ?3, attempts = attempts - ?4, "
+              "worker = CASE attempts - ?4 WHEN 0 THEN 0 ELSE worker END WHERE row = ?1"),
       insert_next_(connection,
                    "INSERT INTO deliveries(id, record, obligation, channel, recipient, priority, payload, state, next, attempts, worker) "
                    "SELECT ?2, record, obligation, ?3, CASE ?6 WHEN 0 THEN recipient ELSE ?6 END, priority, ?4, 1, ?5, 0, 0 FROM "

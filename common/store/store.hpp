@@ -201,7 +201,7 @@ struct stored_delivery {
   new_delivery what;  ///< `not_before`: the next attempt, or until when it is claimed.
   delivery_state state = delivery_state::waiting;
   std::uint32_t attempts = 0;  ///< Claims so far, without those in which nothing was tried.
-  std::string worker;          ///< Who claimed it last; empty: nobody.
+  std::string worker;          ///< Who claimed it last; empty: nobody, or nothing was tried yet.
 };
 
 /// Takes deliveries for an attempt. Whatever waits and is due is free; what a worker claimed is so again when `until` has passed, so that

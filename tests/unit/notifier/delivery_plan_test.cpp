@@ -199,6 +199,15 @@ TEST(delivery_plan, a_call_that_is_passed_on_begins_with_the_first_channel_of_wh
   EXPECT_FALSE(asks_for_receipt(next)) << "what their devices hold, they hold from before";
   EXPECT_EQ(next.duty(), "onc-rn") << "and goes on from person to person";
   EXPECT_FALSE(passed_on(one.delivery, one.payload, "", true, t0).then);
+  // What waits for a digest is a part of the next person's: it has been open since then, and not since it came to them.
+  auto routine = planned(v1::PRIORITY_ROUTINE, 2);
+  routine.payload.set_digest(true);
+  routine.payload.set_due_us((t0 - 20h).time_since_epoch().count());
+  const auto in_their_digest = passed_on(routine.delivery, routine.payload, "tom", true, t0);
+  ASSERT_TRUE(in_their_digest.then);
+  ASSERT_TRUE(next.ParseFromString(in_their_digest.then->payload));
+  EXPECT_TRUE(next.digest());
+  EXPECT_EQ(next.due_us(), (t0 - 20h).time_since_epoch().count());
 }
 
 }  // namespace

@@ -303,7 +303,7 @@ TEST_F(calling, stays_with_the_channel_that_reached_a_device_and_gets_louder_wit
   received("phone", seq - 1);
   go_to(morning + 150s);
   EXPECT_THAT(came(), ElementsAre("06:00:00 push", "06:02:00 push")) << "what was before is not it";
-  received("tablet", seq + 0);
+  received("tablet", seq);
   go_to(morning + 12min + 1s);
   EXPECT_THAT(came(), ElementsAre("06:00:00 push", "06:02:00 push", "06:04:00 push", "06:06:00 push", "06:08:00 sms", "06:10:00 sms",
                                   "06:12:00 sms"));

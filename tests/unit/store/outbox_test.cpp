@@ -367,6 +367,7 @@ TEST_P(outbox, a_claim_in_which_nothing_was_tried_is_no_attempt) {
   claim("w", 10, 20);
   EXPECT_TRUE(loop_.run(store_->record_outcomes({{"letter", "w", 1, delivery_state::waiting, request::at(70), {}, false}})).value().at(0));
   EXPECT_EQ(delivery("letter").attempts, 0u);
+  EXPECT_EQ(delivery("letter").worker, "") << "nobody has it: `careteam verify` looks for that";
   EXPECT_EQ(next_delivery(), request::at(70));
   EXPECT_FALSE(outcome("letter", "w", 1, delivery_state::sent)) << "it is nobody's now";
   EXPECT_THAT(claim("v", 70, 80).at(0).attempts, 1u);
