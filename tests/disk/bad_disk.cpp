@@ -80,6 +80,9 @@ const watched_file* watched(int fd) {
   return on.files[static_cast<std::size_t>(fd)].get();
 }
 
+/// To what this thread sends.
+thread_local effect happening = nothing;
+
 [[noreturn]] void die_by_sigkill() {
   ::kill(getpid(), SIGKILL);
   for (;;) pause();
@@ -274,24 +277,22 @@ void move_to(const std::filesystem::path& folder) {
   on.folder = whole;
 }
 
-void count_send(bool done) {
-  auto* plan = state().what_goes_wrong.load(std::memory_order_acquire);
-  if (!plan || plan->after != (done ? 1U : 0U)) return;
-  switch (const effect what = choose(send_operation, no_file)) {
-    case delay:
-      pause_us(plan->delay_us);
-      break;
-    case kill:
-    case lose_power: {
-      const std::lock_guard lock(state().busy);
-      strike(what, *plan);
-      break;
-    }
-    case nothing:
-    case fail:
-    case shorten:
-      break;
-  }
+bool before_send() {
+  const auto* plan = state().what_goes_wrong.load(std::memory_order_acquire);
+  if (!plan) return false;
+  const effect what = choose(send_operation, no_file);
+  if (what != delay && what != kill && what != lose_power) return false;
+  happening = what;
+  if (plan->after == 1) return true;
+  after_send();
+  return false;
+}
+
+void after_send() {
+  const auto* plan = state().what_goes_wrong.load(std::memory_order_acquire);
+  if (happening == delay) return pause_us(plan->delay_us);
+  const std::lock_guard lock(state().busy);
+  strike(happening, *plan);
 }
 
 }  // namespace careteam::disk

@@ -42,18 +42,16 @@ bool is_tcp(int fd) {
 
 extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   static const auto real = reinterpret_cast<decltype(&::sendmsg)>(dlsym(RTLD_NEXT, "sendmsg"));
-  const bool counts = careteam::disk::is_tcp(fd);
-  if (counts) careteam::disk::count_send(false);
+  const bool strikes = careteam::disk::is_tcp(fd) && careteam::disk::before_send();
   const auto sent = real(fd, message, flags);
-  if (counts) careteam::disk::count_send(true);
+  if (strikes) careteam::disk::after_send();
   return sent;
 }
 
 extern "C" ssize_t send(int fd, const void* bytes, size_t size, int flags) {
   static const auto real = reinterpret_cast<decltype(&::send)>(dlsym(RTLD_NEXT, "send"));
-  const bool counts = careteam::disk::is_tcp(fd);
-  if (counts) careteam::disk::count_send(false);
+  const bool strikes = careteam::disk::is_tcp(fd) && careteam::disk::before_send();
   const auto sent = real(fd, bytes, size, flags);
-  if (counts) careteam::disk::count_send(true);
+  if (strikes) careteam::disk::after_send();
   return sent;
 }

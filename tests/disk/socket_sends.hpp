@@ -3,7 +3,9 @@
 
 namespace careteam::disk {
 
-/// Before (`done` false) and after bytes went to a TCP socket.
-void count_send(bool done);
+/// Before bytes go to a TCP socket: whether something is to happen after they went. That is decided, and told as `fired`, before anybody
+/// can have them.
+bool before_send();
+void after_send();
 
 }  // namespace careteam::disk
