@@ -35,6 +35,8 @@ STRAIN_AIMS = [
     ("queued deliveries to a webhook, each once: deliveries/s", "notifier", "deliveries_per_s", ">=", 3000),
     ("a duty with 500 obligations of 50 patients is handed over: ms", "handoff", "many.commit_ms", "<=", 20),
     ("a watched worklist shows a new task, after the answer to who asked: p99 ms", "worklist_live", "p99_ms", "<=", 20),
+    ("a page of a worklist with 100,000 open tasks in the store: p99 µs", "worklist", "list_us.p99", "<=", 10000),
+    ("2,000 timers due each second, 1,000,000 in the store: lateness p99 ms", "timers", "lateness_ms.p99", "<=", 1000),
     ("one floods, one never reads: receipt p99 by without", "noisy", "receipt.p99_ms", "<=", 1.05),
     ("backup beside 1,000 messages/s: receipt p99 by without", "backup", "receipt.p99_ms", "<=", 2),
 ]
@@ -183,6 +185,11 @@ def strain_aim_rows(lines):
             continue
         value = ratio_to_without(lines, scenario, path) if label.endswith("by without") else median(select(lines, scenario, "server"), path)
         yield aim_row(label, value, how, aim)
+    timers = select(lines, "timers", "server")
+    for done, words in (("arm", "armed"), ("cancel", "cancelled")) if timers else ():
+        for hosts in (16, 256):
+            share = median(timers, f"commit_{done}_{hosts}.cpu_us") / median(timers, f"commit_{hosts}.cpu_us")
+            yield aim_row(f"a timer is {words}, {hosts} hosts: CPU by the commit alone", share, "<=", 1.10)
     cost = median(select(lines, "limits", "cost"), "ns_per_command")
     message = median(select(lines, "closed_all", "server"), "server_cpu_us_per_message")
     if cost is not None and message:

@@ -28,6 +28,15 @@ notifier() {
   done
 }
 
+# store_cost NAME PROGRAM: what something costs in the store alone. The program repeats it by itself, and prints one JSON object.
+store_cost() {
+  local scenario=$1 program=$2
+  wanted "$scenario" || return 0
+  say "$scenario, on a store by itself"
+  taskset -c 0 "$program" "$work" >"$work/result" || failed=1
+  "$bench/report.py" tag "scenario=$scenario" kind=server repetition=1 <"$work/result" >>"$results"
+}
+
 # told_by NAME SCRIPT: a scenario that brings its own server and prints one JSON object.
 told_by() {
   local scenario=$1 script=$2 repetition
