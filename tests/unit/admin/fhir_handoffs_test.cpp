@@ -96,13 +96,6 @@ class handoffs_in_fhir : public duty_ward {
     return made;
   }
 
-  static std::vector<json::object> of_type(const json::object& bundle, std::string_view type) {
-    std::vector<json::object> result;
-    for (const auto& entry : bundle.at("entry").as_array()) {
-      if (entry.at("resource").at("resourceType").as_string() == type) result.push_back(entry.at("resource").as_object());
-    }
-    return result;
-  }
   static std::vector<json::object> handoffs(const json::object& bundle) {
     auto result = of_type(bundle, "Task");
     std::erase_if(result, [](const json::object& one) { return code(one.at("code")) != "handoff"; });

@@ -35,13 +35,6 @@ class protocols_in_fhir : public protocol_ward {
     EXPECT_THAT(checker_.faults(made), IsEmpty());
     return made;
   }
-  static std::vector<json::object> of_type(const json::object& bundle, std::string_view type) {
-    std::vector<json::object> result;
-    for (const auto& entry : bundle.at("entry").as_array()) {
-      if (entry.at("resource").at("resourceType").as_string() == type) result.push_back(entry.at("resource").as_object());
-    }
-    return result;
-  }
   json::object plan_of() { return of_type(exported(), "CarePlan").at(0); }
   /// "Task/rosa.clinical.1", or "scheduled cbc 2/15 2027-01-12T07:00:00.000Z".
   static std::vector<std::string> activities(const json::object& plan) {

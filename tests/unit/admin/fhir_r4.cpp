@@ -86,6 +86,14 @@ const std::vector<std::string>& r4_checker::codes(const std::string& value_set) 
   return made;
 }
 
+std::vector<boost::json::object> of_type(const boost::json::object& bundle, std::string_view type) {
+  std::vector<boost::json::object> result;
+  for (const auto& entry : bundle.at("entry").as_array()) {
+    if (entry.at("resource").at("resourceType").as_string() == type) result.push_back(entry.at("resource").as_object());
+  }
+  return result;
+}
+
 std::vector<std::string> r4_checker::faults(const json::object& bundle) {
   faults_.clear();
   in_bundle_.clear();

@@ -7,12 +7,16 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace careteam::admin::test {
 
 /// Where `tests/fetch-fhir-examples` puts what it brings.
 std::filesystem::path fhir_examples();
+
+/// The resources of one type in a Bundle, in its order.
+std::vector<boost::json::object> of_type(const boost::json::object& bundle, std::string_view type);
 
 class r4_checker {
  public:
