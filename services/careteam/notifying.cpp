@@ -10,8 +10,7 @@
 #include <stdexcept>
 
 #include "careteam/commands.hpp"
-#include "careteam/memory_end.hpp"
-#include "gateway/frame_codec.hpp"
+#include "careteam/long_run.hpp"
 #include "notifier/curl_sender.hpp"
 #include "notifier/email.hpp"
 #include "notifier/signature.hpp"
@@ -206,10 +205,7 @@ int notifier_alone(const std::filesystem::path& config_file) {
     std::cerr << "careteam: " << missing->to_text() << '\n';
     return exit_failed;
   }
-  runtime::set_log_level(settings->log.level);
-  runtime::ignore_broken_pipes();
-  end_when_memory_is_exhausted();
-  gateway::quiet_protobuf();
+  prepare_long_run(*settings);
   asio::io_context loop(1);
   notifier::curl_sender sender(loop.get_executor(), channels_of(settings->notifier), sender_options_of(settings->notifier));
   const auto client = std::make_shared<notifier::worker_client>(loop.get_executor(), sender,

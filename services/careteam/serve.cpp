@@ -9,7 +9,7 @@
 #include "admin/control_port.hpp"
 #include "careteam/commands.hpp"
 #include "careteam/disk_watch.hpp"
-#include "careteam/memory_end.hpp"
+#include "careteam/long_run.hpp"
 #include "careteam/notifying.hpp"
 #include "careteam/task_settings.hpp"
 #include "coordination/duties.hpp"
@@ -440,10 +440,7 @@ int serve(const std::filesystem::path& config_file) {
     std::cerr << "careteam: " << missing->to_text() << '\n';
     return exit_failed;
   }
-  runtime::set_log_level(settings->log.level);
-  runtime::ignore_broken_pipes();
-  end_when_memory_is_exhausted();
-  gateway::quiet_protobuf();
+  prepare_long_run(*settings);
   asio::io_context loop(1);
   server running(loop, *settings);
   runtime::shutdown_signals signals(loop.get_executor(), [&](int) { asio::co_spawn(loop, running.stop(), rethrow); });

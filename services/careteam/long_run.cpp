@@ -1,4 +1,4 @@
-#include "careteam/memory_end.hpp"
+#include "careteam/long_run.hpp"
 
 #ifdef CARETEAM_MIMALLOC
 #include <mimalloc.h>
@@ -6,9 +6,12 @@
 
 #include <cerrno>
 
+#include "gateway/frame_codec.hpp"
+#include "runtime/log.hpp"
 #include "runtime/shutdown.hpp"
 
 namespace careteam {
+namespace {
 
 void end_when_memory_is_exhausted() {
   runtime::end_when_memory_is_exhausted();
@@ -20,6 +23,15 @@ void end_when_memory_is_exhausted() {
       },
       nullptr);
 #endif
+}
+
+}  // namespace
+
+void prepare_long_run(const runtime::config& settings) {
+  runtime::set_log_level(settings.log.level);
+  runtime::ignore_broken_pipes();
+  end_when_memory_is_exhausted();
+  gateway::quiet_protobuf();
 }
 
 }  // namespace careteam
