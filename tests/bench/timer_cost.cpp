@@ -33,17 +33,28 @@ constexpr std::size_t timers_stored = 1'000'000;
 constexpr std::size_t timers_in_an_append = 500;
 constexpr auto spread = 7 * 24h;  ///< Over which they are due, from an hour on.
 constexpr std::size_t commits_in_a_run = 10'000;
-constexpr int runs = 7;
+constexpr int rounds = 24;
 constexpr int due_per_second = 2'000;
 constexpr auto firing_time = 20s;
 constexpr std::size_t hosts_at_once[] = {16, 256};
 
 /// What a commit does with timers.
 enum class kind : std::uint8_t { none, arm, cancel };
-/// Each run has another one of these, so that none of the kinds always pays for what another has left: a checkpoint, a file that grows.
+/// Each round has another one of these, so that none of the kinds always pays for what another has left: a checkpoint, a file that grows.
+/// In each a timer is armed before one is cancelled.
 constexpr std::array<std::array<kind, 3>, 3> orders{
     {{kind::none, kind::arm, kind::cancel}, {kind::arm, kind::none, kind::cancel}, {kind::arm, kind::cancel, kind::none}}};
 constexpr std::array<const char*, 3> names_of_kinds{"commit", "commit_arm", "commit_cancel"};
+
+/// Of this process, to files of any kind, in KiB; 0 where the system does not count it.
+double written_kib() {
+  std::ifstream counted("/proc/self/io");
+  std::string name;
+  for (double value = 0; counted >> name >> value;) {
+    if (name == "wchar:") return value / 1024;
+  }
+  return 0;
+}
 
 double process_cpu_us() {
   timespec time{};
@@ -60,9 +71,10 @@ double resident_mib() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
-double median(std::vector<double> values) {
+/// The value below which a part of them is.
+double quantile(std::vector<double> values, double part) {
   std::ranges::sort(values);
-  return values[values.size() / 2];
+  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
 /// A store whose commits set timers.
@@ -70,22 +82,23 @@ class ward : public bench::bench_store {
  public:
   explicit ward(const std::string& path) : bench_store(path, 1) {}
 
-  store::timer_set new_timer(store::instant due) {
-    // As long as the domain's: a name of the object and the deadline.
-    return {{"task/2/" + std::to_string(++timers_made_) + "/accept", due}, std::nullopt};
+  /// The domain's name for it: the object by its place in the record, and the deadline.
+  store::timer_set new_timer(std::size_t record, store::instant due) {
+    return {{"task/2/" + std::to_string(++timers_made_[record]) + "/accept", due}, std::nullopt};
   }
 
  private:
-  std::uint64_t timers_made_ = 0;
+  std::array<std::uint64_t, records> timers_made_{};
 };
 
 asio::awaitable<void> fill(ward& in, store::instant from) {
   std::mt19937 random(1);
   std::uniform_int_distribution<std::int64_t> when(0, std::chrono::microseconds(spread).count());
   for (std::size_t set = 0; set < timers_stored; set += timers_in_an_append) {
-    auto append = in.message(set / timers_in_an_append % records);
+    const auto record = set / timers_in_an_append % records;
+    auto append = in.message(record);
     for (std::size_t i = 0; i < timers_in_an_append; ++i)
-      append.set_timers.push_back(in.new_timer(from + 1h + std::chrono::microseconds(when(random))));
+      append.set_timers.push_back(in.new_timer(record, from + 1h + std::chrono::microseconds(when(random))));
     co_await in.commit(std::move(append));
   }
 }
@@ -106,7 +119,7 @@ asio::awaitable<void> host(ward& in, std::size_t record, std::size_t step, cours
     if (all.what == kind::arm) {
       // A task's first step: five minutes to an hour from now.
       const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-      append.set_timers.push_back(in.new_timer(now + (random() % 4 == 0 ? 1h : 5min)));
+      append.set_timers.push_back(in.new_timer(mine, now + (random() % 4 == 0 ? 1h : 5min)));
       armed.push_back(append.set_timers.back().key);
     } else if (all.what == kind::cancel && !armed.empty()) {
       append.cancel_timers.push_back(armed.back());
@@ -117,21 +130,33 @@ asio::awaitable<void> host(ward& in, std::size_t record, std::size_t step, cours
 }
 
 struct measured {
-  std::array<std::vector<double>, 3> cpu_us, wall_us;  ///< Of one commit, by kind.
+  std::array<std::vector<double>, 3> cpu_us, wall_us, written;  ///< Of one commit, by kind: one value of each round.
 };
+
+/// What a commit of that kind takes of the processor, over one that does nothing with timers: compared within each round, since the machine
+/// changes from one to the next by more than what is sought.
+std::vector<double> shares_over_commit(const measured& of, kind each) {
+  std::vector<double> shares;
+  const auto& alone = of.cpu_us[static_cast<std::size_t>(kind::none)];
+  const auto& with = of.cpu_us[static_cast<std::size_t>(each)];
+  for (std::size_t round = 0; round < alone.size(); ++round) shares.push_back(with[round] / alone[round] - 1);
+  return shares;
+}
 
 measured measure_commits(ward& in, std::size_t hosts) {
   measured found;
   std::map<std::size_t, std::vector<store::timer_key>> armed;
-  for (int run = 0; run < runs; ++run) {
-    for (const auto each : orders[static_cast<std::size_t>(run) % orders.size()]) {
+  for (int round = 0; round < rounds; ++round) {
+    for (const auto each : orders[static_cast<std::size_t>(round) % orders.size()]) {
       course all{each, commits_in_a_run, &armed};
       const auto begin = std::chrono::steady_clock::now();
       const double cpu = process_cpu_us();
+      const double written = written_kib();
       for (std::size_t i = 0; i < hosts; ++i) asio::co_spawn(in.loop(), host(in, i, hosts, all), bench::rethrow);
       in.run();
       const auto index = static_cast<std::size_t>(each);
       found.cpu_us[index].push_back((process_cpu_us() - cpu) / commits_in_a_run);
+      found.written[index].push_back((written_kib() - written) / commits_in_a_run);
       found.wall_us[index].push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() /
                                      commits_in_a_run);
     }
@@ -162,7 +187,7 @@ asio::awaitable<void> set_due(ward& in, std::size_t record, store::instant from,
   const auto count = static_cast<std::size_t>(firing_time / apart);
   auto append = in.message(record);
   // A record's are a second apart, so that each is done before its next one, as with a host.
-  for (std::size_t i = record; i < count; i += records) append.set_timers.push_back(in.new_timer(from + i * apart));
+  for (std::size_t i = record; i < count; i += records) append.set_timers.push_back(in.new_timer(record, from + i * apart));
   all.asked += append.set_timers.size();
   co_await in.commit(std::move(append));
 }
@@ -209,8 +234,11 @@ int main(int count, char** arguments) {
     for (const auto hosts : hosts_at_once) {
       const auto found = measure_commits(in, hosts);
       for (std::size_t each = 0; each < names_of_kinds.size(); ++each) {
-        std::cout << ", \"" << names_of_kinds[each] << "_" << hosts << "\": {\"cpu_us\": " << median(found.cpu_us[each])
-                  << ", \"wall_us\": " << median(found.wall_us[each]) << "}";
+        const auto shares = shares_over_commit(found, static_cast<kind>(each));
+        std::cout << ", \"" << names_of_kinds[each] << "_" << hosts << "\": {\"cpu_us\": " << quantile(found.cpu_us[each], 0.5)
+                  << ", \"wall_us\": " << quantile(found.wall_us[each], 0.5) << ", \"written_kib\": " << quantile(found.written[each], 0.5)
+                  << ", \"over_commit\": " << quantile(shares, 0.5) << ", \"over_commit_quartiles\": [" << quantile(shares, 0.25) << ", "
+                  << quantile(shares, 0.75) << "]}";
       }
     }
     double before_mib = 0;
