@@ -129,12 +129,14 @@ void apply_to_roster(duty_state& state, const v1::Entry& entry) {
   }
 }
 
-/// Whoever goes on leave reads on, until somebody has the duty who does not stand in for them.
-void note_away(duty_state& state, v1::HolderReason reason, instant t) {
-  if (reason != v1::HOLDER_REASON_LEAVE && reason != v1::HOLDER_REASON_COVER_ENDED) {
-    state.away.clear();
-  } else if (state.away.empty() && on_leave(state.roster, state.holder, t)) {
-    state.away = state.holder;
+/// Before the holder is another one.
+void note_former(duty_state& state, v1::HolderReason reason, instant t) {
+  if (reason == v1::HOLDER_REASON_HANDOFF) {
+    state.former = {state.holder, false};
+  } else if (reason != v1::HOLDER_REASON_LEAVE && reason != v1::HOLDER_REASON_COVER_ENDED) {
+    state.former = {};
+  } else if (!state.former.on_leave && on_leave(state.roster, state.holder, t)) {
+    state.former = {state.holder, true};
   }
 }
 
@@ -174,10 +176,6 @@ duty_standing standing_of(const duty_state& state) {
 bool on_duties(v1::Command::ActionCase action) {
   const bool newer = action >= v1::Command::kReportDutyCall && action <= v1::Command::kTakePatientBack;
   return newer || (action >= v1::Command::kDefineDuty && action <= v1::Command::kFireDutyTimer);
-}
-
-bool needs_owed(v1::Command::ActionCase action) {
-  return (action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff) || action == v1::Command::kTakePatientBack;
 }
 
 refusal no_such_duty() {
@@ -229,7 +227,7 @@ outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, 
 void apply_duty(duty_state& state, const v1::Entry& entry, std::uint64_t version) {
   switch (entry.fact_case()) {
     case v1::Entry::kDutyHolderChanged:
-      note_away(state, entry.duty_holder_changed().reason(), to_instant(entry.time()).value_or(instant{}));
+      note_former(state, entry.duty_holder_changed().reason(), to_instant(entry.time()).value_or(instant{}));
       state.holder = entry.duty_holder_changed().person_id();
       state.handed_over = state.shift_end;
       // Whoever answered for a patient of it answers for all of it.

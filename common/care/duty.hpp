@@ -72,13 +72,21 @@ struct apart_patient {
   bool operator==(const apart_patient&) const = default;
 };
 
+/// Who had the duty before and reads on by it without acting.
+struct former_holder {
+  std::string person;  ///< Empty: nobody.
+  bool on_leave =
+      false;  ///< Until somebody has the duty who does not stand in for them (B6); else they handed it over: until the next does (T15).
+  bool operator==(const former_holder&) const = default;
+};
+
 struct duty_state {
   std::string id;  ///< A FHIR id; empty: no duty's record.
   duty_definition what;
   duty_roster roster;                ///< Its terms follow from `what`, and its zone is the one named there.
   std::uint64_t roster_version = 0;  ///< 0: it was not defined yet.
   std::string holder;                ///< Empty: nobody; the fallback answers.
-  std::string away;                  ///< Who held it when their leave began, and comes back to it: still reads (B6). Empty: nobody.
+  former_holder former;
   std::optional<handoff_state> handoff;
   std::map<std::string, apart_patient, std::less<>> apart;  ///< By patient.
   std::optional<instant> shift_end;                         ///< Of the latest handoff: the server prepares one for each end of a shift.
@@ -96,8 +104,7 @@ struct duty_context {
   instant now;
   const organization_state& people;
   std::uint64_t clinical_head = 0;  ///< A handoff's id is the seq of its first entry.
-  std::span<const owed_item> owed;  ///< Everything that the duty owes, as the server knows it.
-  bool owed_complete = true;        ///< False: it could not be read; handoffs are refused.
+  std::span<const owed_item> owed;  ///< Everything that the duty owes, as the server knows it; more than max_owed_items: not all.
   std::string_view safety_person;   ///< Is called when neither lead nor manager can be reached. Empty: nobody is.
 };
 
@@ -110,8 +117,6 @@ duty_standing standing_of(const duty_state& state);
 
 /// Whether the action is a command on a duty.
 bool on_duties(v1::Command::ActionCase action);
-/// Whether deciding it needs what the duty owes.
-bool needs_owed(v1::Command::ActionCase action);
 /// DefineDuty … FireDutyTimer, ReportDutyCall … TakePatientBack. `who.chosen_role` is the role in which the actor acts.
 outcome<facts> decide_duty(const duty_state& state, const v1::Command& command, const actor& who, const duty_context& context);
 /// `version`: the record's, this entry included. Throws where a DutyDefined names a time zone that this machine does not know: a roster

@@ -30,7 +30,9 @@ duty_state after(const duty_case& one, const facts& so_far);
 void change_holder(facts& to, const duty_state& state, const std::string& person, v1::HolderReason reason, std::string_view text = {});
 /// The person works, and is not on leave from the duty: what is declined, or reaches nobody else, can go to them.
 bool can_see_to(const duty_case& one, const std::string& person);
-/// Begins a handoff: by somebody, or (`owed` empty) by the server itself.
+/// What the duty's holder owes: without the patients for whom the lead answers.
+std::vector<owed_item> owed_by_holder(const duty_state& state, std::span<const owed_item> owed);
+/// Begins a handoff.
 void prepare(facts& to, const duty_state& state, const std::string& next, instant shift_end, const owed_list& owed);
 
 /// Whom the roster names, and who can do it, in order; empty: nobody. Neighbours differ.

@@ -24,7 +24,7 @@ bool duty_index::put(const duty_state& duty) {
     const auto* member = duty.what.member(person);
     return member ? member->role : v1::ROLE_UNSPECIFIED;
   };
-  appointed one{{duty.what.name, duty.what.roles, duty.holder, role(duty.holder), duty.away, role(duty.away)}, {}};
+  appointed one{{duty.what.name, duty.what.roles, duty.holder, role(duty.holder), duty.former.person, role(duty.former.person)}, {}};
   for (const auto& [patient, apart] : duty.apart) {
     auto& theirs = one.apart[patient] = one.usual;
     theirs.person = apart.person;
@@ -100,7 +100,7 @@ std::optional<duty_appointment> duty_index::appointment(std::string_view duty_id
 
 std::vector<std::string> duty_index::read_by(std::string_view person) const {
   std::vector<std::string> result;
-  const auto theirs = [&](const duty_appointment& one) { return one.person == person || one.away == person; };
+  const auto theirs = [&](const duty_appointment& one) { return one.person == person || one.former == person; };
   for (const auto& [id, one] : appointments_) {
     const bool apart = std::ranges::any_of(one.apart, [&](const auto& patient) { return theirs(patient.second); });
     if (!person.empty() && (apart || theirs(one.usual))) result.push_back(id);

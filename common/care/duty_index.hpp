@@ -29,7 +29,7 @@ class duty_index : public duty_directory {
   std::vector<std::string> answered_by(std::string_view person, instant t) const override;
   std::optional<absence> absence_of(std::string_view person, instant t) const override;
   std::optional<duty_appointment> appointment(std::string_view duty_id, std::string_view patient_id) const override;
-  /// The duties by which this person reads: those that they hold, if only for one patient, or are on leave from.
+  /// The duties by which this person reads: those that they hold, if only for one patient, handed over or are on leave from.
   std::vector<std::string> read_by(std::string_view person) const;
 
  private:

@@ -223,6 +223,14 @@ void change_holder(facts& to, const duty_state& state, const std::string& person
   changed.set_text(std::string(text));
 }
 
+std::vector<owed_item> owed_by_holder(const duty_state& state, std::span<const owed_item> owed) {
+  std::vector<owed_item> result;
+  for (const auto& item : owed) {
+    if (!state.apart.contains(item.patient_id)) result.push_back(item);
+  }
+  return result;
+}
+
 void prepare(facts& to, const duty_state& state, const std::string& next, instant shift_end, const owed_list& owed) {
   auto& prepared = *add_fact(to, v1::STREAM_CLINICAL).mutable_handoff_prepared();
   prepared.set_from_person_id(state.holder);
@@ -257,7 +265,11 @@ void look_at_roster(facts& so_far, const duty_case& one) {
   }
   const time_span within{one.context.now, one.context.now + forecast_horizon};
   const auto ahead = rostered_ahead(one, duty);
-  if (const auto due = handoff_due(duty, one.context.now, ahead)) prepare(so_far, duty, due->next, due->at, {});
+  if (const auto due = handoff_due(duty, one.context.now, ahead)) {
+    // Of more than can be listed nothing is: the draft begins all the same, and whoever holds the duty is told when they offer it.
+    const bool listed = one.context.owed.size() <= max_owed_items;
+    prepare(so_far, duty, due->next, due->at, listed ? owed_by_place(owed_by_holder(duty, one.context.owed)) : owed_list{});
+  }
   note_delay(so_far, one, duty, ahead);
   forecast(so_far, duty, within, ahead);
   duty = after(one, so_far);

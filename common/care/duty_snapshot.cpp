@@ -113,7 +113,8 @@ void put_duty(internal::DutySnapshot& to, const duty_state& duty) {
   put_definition(*to.mutable_what(), duty.what);
   to.set_roster_version(duty.roster_version);
   to.set_holder(duty.holder);
-  to.set_away(duty.away);
+  to.set_former(duty.former.person);
+  to.set_former_on_leave(duty.former.on_leave);
   for (const auto& one : duty.roster.shifts) put_shift(*to.add_shifts(), one);
   for (const auto& one : duty.roster.overrides) put_shift(*to.add_overrides(), one);
   for (const auto& one : duty.roster.rotations) put_rotation(*to.add_rotations(), one);
@@ -152,7 +153,7 @@ bool get_duty(duty_state& duty, const internal::DutySnapshot& from) {
   duty.what = definition_of(from.what());
   duty.roster_version = from.roster_version();
   duty.holder = from.holder();
-  duty.away = from.away();
+  duty.former = {from.former(), from.former_on_leave()};
   if (duty.defined()) {
     const auto zone = zone_named(duty.what.time_zone);
     if (!zone) return false;

@@ -245,13 +245,9 @@ outcome<facts> end(const duty_case& one, const handoff_state& handoff, const v1:
   return result;
 }
 
-/// What the holder owes: without the patients for whom the lead answers.
-std::vector<owed_item> owed_by_holder(const duty_case& one) {
-  std::vector<owed_item> result;
-  for (const auto& item : one.context.owed) {
-    if (!one.state.apart.contains(item.patient_id)) result.push_back(item);
-  }
-  return result;
+/// Whether deciding it stands on what the duty owes.
+bool needs_owed(v1::Command::ActionCase action) {
+  return (action >= v1::Command::kPrepareHandoff && action <= v1::Command::kConfirmHandoff) || action == v1::Command::kTakePatientBack;
 }
 
 }  // namespace
@@ -281,14 +277,13 @@ bool matches(const owed_item* top, const v1::EntryRef* action, const google::pro
 outcome<facts> decide_handoff(const duty_case& all, const v1::Command& command) {
   // What is said of patients is not for administrators: for them there are no handoffs.
   if (all.administers()) return not_yours("handoffs are the duty's people's");
-  if (!all.context.owed_complete && needs_owed(command.action_case())) {
-    return refuse(code::unavailable, "", "what the duty owes cannot be read now; nothing has happened; try again");
+  if (all.context.owed.size() > max_owed_items && needs_owed(command.action_case())) {
+    return refuse(code::resource_exhausted, "action",
+                  "the duty owes more than the " + std::to_string(max_owed_items) + " things that a handoff can list");
   }
-  if (all.context.owed.size() > max_owed_items)
-    return refuse(code::resource_exhausted, "action", "the duty owes more than a handoff can list");
   if (command.has_return_patient()) return return_patient(all, command.return_patient());
   if (command.has_take_patient_back()) return take_patient_back(all, command.take_patient_back());
-  const auto owed = owed_by_holder(all);
+  const auto owed = owed_by_holder(all.state, all.context.owed);
   auto context = all.context;
   context.owed = owed;
   const duty_case one{all.state, all.who, context, all.action};

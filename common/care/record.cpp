@@ -59,9 +59,8 @@ outcome<v1::Role> role_of(const record_state& state, const actor& who, const con
 
 outcome<facts> decide_action(const record_state& state, const v1::Command& command, const actor& who, const context& with) {
   if (state.is_duty()) {
-    return decide_duty(
-        state.duty, command, who,
-        {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.owed_complete, with.tasks.safety_person});
+    return decide_duty(state.duty, command, who,
+                       {with.now, with.people, state.stream(v1::STREAM_CLINICAL).head, with.owed, with.tasks.safety_person});
   }
   if (on_organization(command.action_case())) return decide_organization(state.organization, command, who);
   std::array<std::uint64_t, stream_count> heads{};
@@ -178,7 +177,7 @@ std::vector<std::string> people_of(const record_state& state, instant t) {
   for (const auto& m : state.team.members) {
     if (!m.runs_at(t)) continue;
     if (!m.person_id.empty()) people.push_back(m.person_id);
-    if (!m.away_id.empty()) people.push_back(m.away_id);
+    if (!m.former_id.empty()) people.push_back(m.former_id);
   }
   return people;
 }

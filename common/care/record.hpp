@@ -100,8 +100,7 @@ struct context {
   std::uint32_t stat_in_last_hour = 0;
   std::uint32_t stat_per_hour = 5;
   const task_setting& tasks = usual_task_setting();
-  std::span<const owed_item> owed = {};  ///< For a duty's record: everything that the duty owes, where the command needs it.
-  bool owed_complete = true;             ///< False: it could not be read.
+  std::span<const owed_item> owed = {};  ///< For a duty's record: everything that the duty owes; more than max_owed_items: not all.
 };
 
 /// The entries that must be paged in before the command can be decided.

@@ -14,7 +14,7 @@
 namespace careteam::care {
 namespace {
 
-constexpr std::uint32_t snapshot_format = 3;  // Raised whenever the meaning of a snapshot changes.
+constexpr std::uint32_t snapshot_format = 4;  // Raised whenever the meaning of a snapshot changes.
 
 using internal::RecordSnapshot;
 

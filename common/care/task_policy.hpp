@@ -76,8 +76,8 @@ struct duty_appointment {
   std::vector<v1::Role> roles;           ///< In which it may be held; empty: any.
   std::string person;                    ///< Who holds it by the last entry about it; empty: nobody.
   v1::Role role = v1::ROLE_UNSPECIFIED;  ///< In which they hold it.
-  std::string away;                      ///< Who is on leave from it, and reads on until they are back (B6); empty: nobody.
-  v1::Role away_role = v1::ROLE_UNSPECIFIED;
+  std::string former;                    ///< Who had it before, and reads on (B6, T15); empty: nobody.
+  v1::Role former_role = v1::ROLE_UNSPECIFIED;
   bool operator==(const duty_appointment&) const = default;
 };
 

@@ -343,10 +343,10 @@ bool appoint(team_state& team, const duty_directory& duties) {
     if (m.duty_id.empty()) continue;
     auto duty = duties.appointment(m.duty_id, team.patient_id);
     auto person = duty && duty->role == m.role ? std::move(duty->person) : std::string();
-    auto away = duty && duty->away_role == m.role ? std::move(duty->away) : std::string();
-    changed |= person != m.person_id || away != m.away_id;
+    auto former = duty && duty->former_role == m.role ? std::move(duty->former) : std::string();
+    changed |= person != m.person_id || former != m.former_id;
     m.person_id = std::move(person);
-    m.away_id = std::move(away);
+    m.former_id = std::move(former);
   }
   return changed;
 }
@@ -435,7 +435,7 @@ std::vector<std::string> audience(const team_state& team, v1::Stream stream, ins
   std::vector<std::string> result;
   for (const auto& m : team.members) {
     if (!m.runs_at(t) || !reads(m, stream)) continue;
-    for (const auto* person : {&m.person_id, &m.away_id}) {
+    for (const auto* person : {&m.person_id, &m.former_id}) {
       if (!person->empty() && std::find(result.begin(), result.end(), *person) == result.end()) result.push_back(*person);
     }
   }

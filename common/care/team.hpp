@@ -38,7 +38,7 @@ struct invitation {
 struct membership {
   std::string duty_id;    ///< Empty: a person of their own.
   std::string person_id;  ///< Of a duty: whom `appoint` found; follows from the duty's record, and is not part of this one's state.
-  std::string away_id;    ///< Of a duty, the same: who is on leave from it, and reads by it without acting.
+  std::string former_id;  ///< Of a duty, the same: who handed it over or is on leave from it, and reads by it without acting.
   std::string name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   instant start{};
@@ -52,7 +52,7 @@ struct membership {
   bool active_at(instant t) const { return !person_id.empty() && runs_at(t); }
   /// Whether the person reads by it at t, what the membership reads.
   bool lets_read(std::string_view person, instant t) const {
-    return !person.empty() && (person_id == person || away_id == person) && runs_at(t);
+    return !person.empty() && (person_id == person || former_id == person) && runs_at(t);
   }
   /// Has ended by t, or was cancelled before it began.
   bool over_at(instant t) const { return end && *end <= std::max(t, start); }

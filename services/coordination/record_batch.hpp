@@ -36,8 +36,7 @@ struct record_host::batch {
   care::obligation_changes obligations;
   std::vector<care::place> obligations_touched;
   delivery_changes deliveries;
-  std::vector<care::owed_item> owed;  ///< What the duty owes, where a command of the batch needs it.
-  bool owed_complete = true;
+  std::vector<care::owed_item> owed;  ///< What the duty owes, where the record is one.
   care::instant now;
 
   batch(const store::record_key& record, const std::string& epoch) : deliveries(record, epoch) {}

@@ -56,9 +56,9 @@ asio::awaitable<error_code> record_host::page_in(batch& work) {
     }
   }
   if (state_.is_duty()) {
-    const bool needed =
-        std::ranges::any_of(work.commands, [](const auto& one) { return care::needs_owed(one.command.action_case()); }) ||
-        std::ranges::any_of(work.timers, [](const auto& one) { return one.command && care::needs_owed(one.command->action_case()); });
+    // Whatever changes the roster may begin a handoff, which lists what is owed.
+    const bool needed = std::ranges::any_of(work.commands, [](const auto& one) { return care::on_duties(one.command.action_case()); }) ||
+                        std::ranges::any_of(work.timers, [](const auto& one) { return one.command.has_value(); });
     if (needed) {
       if (const error_code failed = co_await read_owed(work)) co_return failed;
     }
@@ -86,7 +86,6 @@ asio::awaitable<error_code> record_host::page_in_at(care::place at) {
 
 asio::awaitable<error_code> record_host::read_owed(batch& work) {
   work.owed.clear();
-  work.owed_complete = true;
   std::optional<store::stored_obligation> after;
   for (;;) {
     auto page = co_await environment_.store.obligations_of(care::duty_key(state_.duty.id), after, page_of_owed);
@@ -100,11 +99,7 @@ asio::awaitable<error_code> record_host::read_owed(batch& work) {
                            row.key.breach == store::no_breach ? std::nullopt : std::optional(row.key.breach),
                            row.version});
     }
-    if (page->size() < page_of_owed) co_return error_code{};
-    if (work.owed.size() > care::max_owed_items) {
-      work.owed_complete = false;
-      co_return error_code{};
-    }
+    if (page->size() < page_of_owed || work.owed.size() > care::max_owed_items) co_return error_code{};
     after = std::move(page->back());
   }
 }
@@ -143,8 +138,7 @@ void record_host::decide_all(batch& work) {
       continue;
     }
     const bool stat = one.command.post_message().priority() == v1::PRIORITY_STAT;
-    care::context with{
-        now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks, work.owed, work.owed_complete};
+    care::context with{now, environment_.directory.accounts(), 0, environment_.stat_per_hour, *environment_.tasks, work.owed};
     if (stat) with.stat_in_last_hour = environment_.directory.stat_in_last_hour(one.who.person_id, now);
     auto decided = care::decide(state_, one.command, one.who, with);
     if (!decided) {
@@ -180,8 +174,7 @@ void record_host::decide_fired(batch& work) {
                              0,
                              environment_.stat_per_hour,
                              *environment_.tasks,
-                             work.owed,
-                             work.owed_complete};
+                             work.owed};
     auto decided = care::decide(state_, *due.command, {{}, v1::ROLE_UNSPECIFIED, true}, with);
     if (decided) {
       due.entries = std::move(*decided);

@@ -82,14 +82,15 @@ async def the_days_work(story):
     return places
 
 
-async def drafted(story):
-    """HO1: 45 minutes before the end, and not sooner, the server begins a handoff; returns its seq."""
+async def drafted(story, places):
+    """HO1: 45 minutes before the end, and not sooner, the server begins a handoff with all that is owed; returns its seq."""
     story.calendar.set("18:15")
     entry = await shown(story, "handoffPrepared")
     assert 0 <= (instant(entry["time"]) - story.calendar.moment("18:15")).total_seconds() < 10
     prepared = entry["handoffPrepared"]
     assert not entry["author"].get("personId") and (prepared["fromPersonId"], prepared["toPersonId"]) == ("nina", "tom")
     assert instant(prepared["shiftEnd"]) == story.calendar.moment("19:00")
+    assert sorted(place_of(one) for one in prepared["owed"]) == sorted(places)
     return entry["seq"]
 
 
@@ -176,7 +177,7 @@ async def test_at_4_a_shift_is_handed_over(story):
     places = await the_days_work(story)
     call, potassium = places[0], places[-1]
     await story.say("rosa", "rosa", "shared", "I can come at nine tomorrow")
-    handoff = await drafted(story)
+    handoff = await drafted(story, places)
     first_hash = await offered(story, handoff, places)
     await silence_climbs(story, potassium, "18:42", 2)
     at.set("18:47")
@@ -273,7 +274,7 @@ async def offered_at_18_38(story):
     await define(story)
     places = await the_days_work(story)
     await story.acknowledge("nina", places.pop())
-    handoff = await drafted(story)
+    handoff = await drafted(story, places)
     await described(story, handoff)
     story.calendar.set("18:38")
     await good(story, "nina", "offerHandoff", handoff)

@@ -1,11 +1,11 @@
 """A duty among the members of a team: whoever holds it reads and acts by it, from the commit that gives it to them until the one that
-takes it (section 4 "while on duty", B6, C10)."""
+takes it; whoever handed it over reads on until the next handoff (section 4 "while on duty", B6, C10, T15)."""
 import asyncio
 
 import pytest
 from careteam_client import INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, Client
 from server import Server, room_resources
-from test_duties import DUTY, STAFF, ask, change, define, described, due_of, duty, good, holder, prepared
+from test_duties import DUTY, STAFF, ask, change, define, described, due_of, duty, good, holder
 from worklist_client import Watched
 
 RAO = [("rao", "medical-oncologist")]
@@ -31,16 +31,18 @@ def of_pat(client):
     return {stream for stream in client.streams() if stream[0] == "pat"}
 
 
-async def hand_over(nina, tom, first):
-    handoff = await prepared(nina)
-    await described(nina, handoff, "pat", "WATCHER")
-    await good(nina, "offerHandoff", handoff)
-    await good(tom, "openHandoff", handoff)
-    await good(tom, "takeHandoff", handoff)
-    await good(tom, "synthesizePatient", handoff, patientId="pat", synthesis="Low counts; call the lab.",
-               topAction={"patientId": "pat", "stream": "STREAM_CLINICAL", "seq": str(first)}, topDeadline=due_of(tom, "pat", first))
-    await good(nina, "confirmHandoff", handoff)
-    await tom.until(lambda: holder(tom) == "tom")
+async def hand_over(giving, taking, first):
+    answer = await giving.command(DUTY, {"prepareHandoff": {"toPersonId": taking.person}})
+    assert answer.ok, answer
+    handoff = answer.seq
+    await described(giving, handoff, "pat", "WATCHER")
+    await good(giving, "offerHandoff", handoff)
+    await good(taking, "openHandoff", handoff)
+    await good(taking, "takeHandoff", handoff)
+    await good(taking, "synthesizePatient", handoff, patientId="pat", synthesis="Low counts; call the lab.",
+               topAction={"patientId": "pat", "stream": "STREAM_CLINICAL", "seq": str(first)}, topDeadline=due_of(taking, "pat", first))
+    await good(giving, "confirmHandoff", handoff)
+    await taking.until(lambda: holder(taking) == taking.person)
 
 
 async def test_rights_go_with_the_duty(clinic):
@@ -58,13 +60,30 @@ async def test_rights_go_with_the_duty(clinic):
 
     await hand_over(nina, tom, first)
     await tom.until(lambda: STREAMS <= of_pat(tom) and his.keys == [("pat", first)])
-    await nina.until(lambda: not of_pat(nina) and not hers.keys)
+    await nina.until(lambda: not hers.keys)
     await tom.until(lambda: any("messagePosted" in one for one in tom.entries("pat", "clinical")))
+    # Whoever handed it over reads on, and does nothing.
+    refused = await nina.command("pat", {"postMessage": {"stream": "STREAM_CLINICAL", "content": {"text": "One thing more"}}})
+    assert refused.code == PERMISSION_DENIED
+    claim = {"claimTask": {"task": {"stream": "STREAM_CLINICAL", "seq": str(first)}}}
+    assert (await nina.command("pat", claim)).code == PERMISSION_DENIED
+    told = await rao.command("pat", {"postMessage": {"stream": "STREAM_CLINICAL", "content": {"text": "The lab has called"}}})
+    await nina.until(lambda: any(int(one["seq"]) == told.seq for one in nina.entries("pat", "clinical")))
+    assert STREAMS <= of_pat(nina) and not nina.revoked
+    again = await Client.connect(clinic, "nina")
+    assert STREAMS <= of_pat(again) and not [one for key, one in again.access.items() if key[0] == "pat" and one.get("mayPost")]
+    await again.close()
+
+    # Until it is handed over again: then she reads nothing, and whoever had it after her reads on.
+    grace = await Client.connect(clinic, "grace")
+    await hand_over(tom, grace, first)
+    await nina.until(lambda: not of_pat(nina))
     assert {(one["patientId"], one["stream"]) for one in nina.revoked} == {("pat", f"STREAM_{stream.upper()}") for _, stream in STREAMS}
     refused = await nina.command("pat", {"postMessage": {"stream": "STREAM_CLINICAL", "content": {"text": "One thing more"}}})
     assert refused.code == NOT_FOUND
     assert (await nina.fetch("pat", "clinical", 1, 10)).code == NOT_FOUND
-    said = await tom.command("pat", {"postMessage": {"stream": "STREAM_SHARED", "content": {"text": "I am here tonight"}}})
+    assert STREAMS <= of_pat(tom) and not his.keys
+    said = await grace.command("pat", {"postMessage": {"stream": "STREAM_SHARED", "content": {"text": "I am here tonight"}}})
     assert said.ok
     await pat.until(lambda: any(int(one["seq"]) == said.seq for one in pat.entries("pat", "shared")))
     late = len(nina.transcript)
@@ -76,14 +95,15 @@ async def test_rights_go_with_the_duty(clinic):
     # As it was after a kill, and for whoever connects anew.
     clinic.kill9()
     clinic.start()
-    nina, tom, rao = [await Client.connect(clinic, person) for person in ("nina", "tom", "rao")]
-    assert STREAMS <= of_pat(tom) and not of_pat(nina)
+    nina, tom, grace = [await Client.connect(clinic, person) for person in ("nina", "tom", "grace")]
+    assert STREAMS <= of_pat(grace) and STREAMS <= of_pat(tom) and not of_pat(nina)
     # And it ends for good.
     alex = await Client.connect(clinic, "alex")
     end = {"expectedRosterVersion": (await alex.roster("pat"))["rosterVersion"], "dutyId": "onc-rn", "role": "ROLE_ONCOLOGY_NURSE",
            "reason": "is cared for elsewhere"}
     assert (await alex.command("pat", {"endMember": end})).ok
-    await tom.until(lambda: not of_pat(tom))
+    for one in (tom, grace):
+        await one.until(lambda one=one: not of_pat(one))
     clinic.kill9()
     assert clinic.verify().returncode == 0 and clinic.rebuild().returncode == 0
 

@@ -157,6 +157,7 @@ void clinic_record_keeper::keep_duty(const std::string& duty, const facts& entri
     others = others || entry.stream() == v1::STREAM_DUTY || entry.has_patient_taken_back();
     if (!entry.has_duty_holder_changed()) continue;
     EXPECT_EQ(entry.duty_holder_changed().previous_person_id(), holders_[duty]) << "a duty has two holders";
+    keep_former(duty, entry);
     holders_[duty] = entry.duty_holder_changed().person_id();
   }
   EXPECT_EQ(holders_[duty], world_.duty(duty).holder);
@@ -194,7 +195,24 @@ void clinic_record_keeper::check_holders(const std::string& patient) const {
   }
 }
 
-/// Whoever is on a team by a duty alone reads it while they have the duty, or are on leave from it, and nobody else does.
+/// By the log: whoever handed the duty over, until it changes hands again, but for whoever stands in for somebody on leave.
+void clinic_record_keeper::keep_former(const std::string& duty, const v1::Entry& changed) {
+  auto& former = formers_[duty];
+  const auto reason = changed.duty_holder_changed().reason();
+  const auto& previous = changed.duty_holder_changed().previous_person_id();
+  if (reason == v1::HOLDER_REASON_HANDOFF) {
+    former = {previous, false};
+    count("people who read on after a handoff");
+  } else if (reason != v1::HOLDER_REASON_LEAVE && reason != v1::HOLDER_REASON_COVER_ENDED) {
+    former = {};
+  } else if (!former.on_leave && on_leave(world_.duty(duty).roster, previous, *to_instant(changed.time()))) {
+    former = {previous, true};
+    count("people who read on while on leave");
+  }
+}
+
+/// Whoever is on a team by a duty alone reads it while they have the duty, until the next handoff after theirs, or while they are on leave
+/// from it, and nobody else does.
 void clinic_record_keeper::check_readers(const std::string& patient) {
   const auto& team = world_.patient(patient).team;
   std::set<std::string> reading;
@@ -213,8 +231,10 @@ void clinic_record_keeper::check_readers(const std::string& patient) {
     EXPECT_EQ(m.person_id, in_role ? has_it : "") << patient << " " << m.duty_id;
     count(in_role ? "looks at readers by a duty" : "looks at duties held in another role");
     reading.insert(m.person_id);
-    EXPECT_TRUE(m.away_id.empty() || on_leave(duty.roster, m.away_id, world_.now) || m.away_id != has_it) << m.away_id;
-    reading.insert(m.away_id);
+    const auto& former = formers_[m.duty_id].person;
+    const auto was = std::ranges::find(duty.what.members, former, &duty_member::person);
+    EXPECT_EQ(m.former_id, was != duty.what.members.end() && was->role == m.role ? former : "") << patient << " " << m.duty_id;
+    reading.insert(m.former_id);
   }
   if (!any) return;
   for (const auto& id : world_.staff) {

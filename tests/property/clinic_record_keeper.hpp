@@ -68,6 +68,7 @@ class clinic_record_keeper {
   void check_owners(const std::string& patient);
   void check_holders(const std::string& patient) const;
   void check_readers(const std::string& patient);
+  void keep_former(const std::string& duty, const v1::Entry& changed);
   void check_everybody();
   void check_deadlines(const std::string& patient, const facts& entries);
   void check_ladder(const std::string& patient, const v1::Entry& entry) const;
@@ -78,6 +79,7 @@ class clinic_record_keeper {
   entries_hash hash_;
   std::map<std::string, patient_book> patients_;
   std::map<std::string, std::string> holders_;                           ///< Of each duty, by the log alone.
+  std::map<std::string, former_holder> formers_;                         ///< The same.
   std::set<std::pair<std::string, instant>> shifts_;                     ///< Of which duty one ended, and when.
   std::set<std::tuple<std::string, std::string, std::uint64_t>> fired_;  ///< Record, timer, and the version that it was set at.
   std::map<std::string, std::size_t, std::less<>> counts_;

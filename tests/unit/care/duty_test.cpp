@@ -181,6 +181,28 @@ TEST_F(duties, the_cover_gives_the_duty_back_when_the_leave_is_over) {
   check_replay();
 }
 
+TEST_F(duties, whoever_gave_it_away_reads_on) {
+  const former_holder nobody{};
+  until(chicago(23, 18));
+  owes("rosa", 17, chicago(24, 20));
+  at_stage(5);
+  EXPECT_EQ(duty().former, nobody);
+  good("nina", confirm(handoff()));
+  EXPECT_EQ(holder(), "tom");
+  EXPECT_EQ(duty().former, (former_holder{"nina", false})) << "T15";
+  check_replay();
+  good("grace", covered_by(leave(version(), "l", "tom", chicago(23, 22), chicago(24, 6)), "noah", chicago(23, 22), chicago(24, 6)));
+  until(chicago(23, 21, 59));
+  EXPECT_EQ(duty().former, (former_holder{"nina", false}));
+  until(chicago(23, 22));
+  EXPECT_EQ(holder(), "noah");
+  EXPECT_EQ(duty().former, (former_holder{"tom", true})) << "B6: he comes back to it";
+  check_replay();
+  good("grace", force_take());
+  EXPECT_EQ(duty().former, nobody) << "it was taken, and not given";
+  check_replay();
+}
+
 TEST_F(duties, gaps_are_forecast_and_the_lead_is_warned_three_times) {
   EXPECT_THAT(duty().gaps, IsEmpty());
   good("grace", covered_by(leave(version(), "l", "tom", chicago(28, 8), chicago(29, 8)), "noah", chicago(28, 8), chicago(29, 8)));

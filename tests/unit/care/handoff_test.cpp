@@ -254,12 +254,53 @@ TEST_F(handoffs, what_is_late_is_told_once_and_not_what_was_done) {
   EXPECT_EQ(record.state().version, before);
 }
 
-TEST_F(handoffs, without_knowing_what_is_owed_nothing_is_handed_over) {
-  auto asked = offer(handoff());
-  asked.set_duty_id("onc-rn");
-  context with{now, people.state().organization};
-  with.owed_complete = false;
-  EXPECT_THAT(record.ask(asked, person("nina"), with), refused_with(code::unavailable, ""));
+TEST(handoff_draft, of_the_server_lists_what_the_holder_owes) {
+  struct ward : duty_ward {
+    void TestBody() override {}
+  } one;
+  const auto first = one.owes("rosa", 17, chicago(23, 19, 30));
+  const auto second = one.owes("mei", 3, chicago(23, 20));
+  one.until(chicago(23, 18, 20));
+  ASSERT_NE(one.handoff(), 0u);
+  EXPECT_EQ(one.duty().handoff->owed, owed_by_place(std::array{first, second}));
+  EXPECT_EQ(one.duty().handoff->owed_hash, hash_of(owed_by_place(one.owed)));
+  const auto& prepared = one.of_kind(v1::Entry::kHandoffPrepared).back().handoff_prepared();
+  EXPECT_EQ(prepared.owed_size(), 2);
+  one.check_replay();
+}
+
+TEST(handoff_draft, of_the_server_leaves_out_for_whom_the_lead_answers) {
+  struct ward : duty_ward {
+    void TestBody() override {}
+  } one;
+  one.until(chicago(23, 18));
+  one.owes("rosa", 17, chicago(24, 9));
+  one.at_stage(4);
+  one.good("tom", decline_patient(one.handoff(), "rosa"));
+  one.good("nina", confirm(one.handoff()));
+  ASSERT_EQ(one.holder(), "tom");
+  const auto other = one.owes("mei", 3, chicago(24, 9));
+  one.until(chicago(24, 6, 20));
+  ASSERT_NE(one.handoff(), 0u);
+  EXPECT_EQ(one.duty().handoff->owed, owed_by_place(std::array{other}));
+  one.check_replay();
+}
+
+TEST(handoff_draft, of_more_than_can_be_listed_lists_nothing_and_the_duty_can_still_be_taken) {
+  struct ward : duty_ward {
+    void TestBody() override {}
+  } one;
+  for (std::uint64_t seq = 1; seq <= max_owed_items + 1; ++seq) one.owes("rosa", seq, chicago(23, 19, 30));
+  one.until(chicago(23, 18, 20));
+  ASSERT_NE(one.handoff(), 0u);
+  EXPECT_THAT(one.duty().handoff->owed, IsEmpty());
+  EXPECT_THAT(one.does("nina", describe(one.handoff(), "rosa", v1::HandoffNote::SEVERITY_WATCHER)),
+              refused_with(code::resource_exhausted, "action"));
+  EXPECT_THAT(one.does("nina", offer(one.handoff())), refused_with(code::resource_exhausted, "action"));
+  one.good("nina", end_handoff(one.handoff()));
+  one.good("grace", force_take());
+  EXPECT_EQ(one.holder(), "grace");
+  one.check_replay();
 }
 
 TEST_F(handoffs, the_hash_tells_every_change) {

@@ -29,9 +29,9 @@ class team_duty : public task_ward {
     if (!ward.does("alex", add_duty(ward.roster_version(), "onc-pharm", v1::ROLE_PHARMACIST))) ADD_FAILURE() << "the duty was not added";
     ward.record.appoint(index_);
   }
-  void held_by(const std::string& person, const std::string& away = {}) {
+  void held_by(const std::string& person, const std::string& former = {}) {
     pharmacy_.holder = person;
-    pharmacy_.away = away;
+    pharmacy_.former = {former, false};
     index_.put(pharmacy_);
     ward.record.appoint(index_);
   }
