@@ -366,8 +366,16 @@ TEST_F(handoffs_in_fhir, that_another_shift_has_overtaken_are_delayed) {
   const auto bundle = exported();
   EXPECT_EQ(status(handoff(bundle)) + ' ' + business(handoff(bundle)), "draft delayed");
   EXPECT_EQ(list(bundle).at("mode"), "working");
-  EXPECT_EQ(code(list(bundle).at("emptyReason")), "notstarted") << "the server prepared it, and the offer will tell what is owed";
-  EXPECT_EQ(handoffs(exported(asked::rosa)).size(), 0u) << "of her it says nothing yet";
+  EXPECT_EQ(list(bundle).at("entry").as_array().size(), 1u) << "the server prepared it, with what is owed";
+  EXPECT_EQ(handoffs(exported(asked::rosa)).size(), 1u);
+}
+
+TEST_F(handoffs_in_fhir, that_list_nothing_yet_say_so) {
+  until(chicago(23, 18, 20));
+  const auto bundle = exported();
+  EXPECT_EQ(status(handoff(bundle)), "draft");
+  EXPECT_EQ(code(list(bundle).at("emptyReason")), "notstarted");
+  EXPECT_EQ(handoffs(exported(asked::rosa)).size(), 0u) << "of her it says nothing";
 }
 
 TEST_F(handoffs_in_fhir, say_so_where_what_is_owed_cannot_be_read) {
