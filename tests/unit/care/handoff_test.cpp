@@ -264,8 +264,7 @@ TEST(handoff_draft, of_the_server_lists_what_the_holder_owes) {
   ASSERT_NE(one.handoff(), 0u);
   EXPECT_EQ(one.duty().handoff->owed, owed_by_place(std::array{first, second}));
   EXPECT_EQ(one.duty().handoff->owed_hash, hash_of(owed_by_place(one.owed)));
-  const auto& prepared = one.of_kind(v1::Entry::kHandoffPrepared).back().handoff_prepared();
-  EXPECT_EQ(prepared.owed_size(), 2);
+  EXPECT_EQ(one.of_kind(v1::Entry::kHandoffPrepared).back().handoff_prepared().owed_size(), 2);
   one.check_replay();
 }
 
