@@ -139,9 +139,9 @@ class calling : public testing::Test {
   template <class Condition>
   void until(Condition reached) {
     const auto deadline = std::chrono::steady_clock::now() + 20s;
-    loop_.context().restart();
     while (!reached()) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it did not come about";
+      loop_.context().restart();  // It stops where nothing but the sender's thread has something to do.
       loop_.context().run_one_for(100ms);
     }
   }
