@@ -75,8 +75,8 @@ async def come(server, gateway, watch, priority, plan):
             watch.go_to(seconds - 1)
         calls = await until(lambda: found if len(found := to_nina(gateway, priority)) > count else None)
         assert len(calls) == count + 1 and calls[-1].body["channel"] == channel, [(one.id, one.body) for one in calls]
-        late = signed_at(calls[-1]) - signed_at(calls[0]) - seconds  # One by rounding, and one that a busy machine takes.
-        assert 0 <= late <= 2, (seconds, late)
+        late = signed_at(calls[-1]) - signed_at(calls[0]) - seconds
+        assert 0 <= late <= 1, (seconds, late)
 
 
 STAT, ASAP, URGENT = "stat", "asap", "urgent"

@@ -57,6 +57,8 @@ const std::vector<std::pair<std::string_view, std::size_t>> seen_in_a_month{
     {"tasks declined", 20},
     {"tasks rejected by the last", 1},
     {"tasks taken over", 10},
+    {"people who read on after a handoff", 100},
+    {"people who read on while on leave", 5},
     {"claims that expired", 20},
     {"pauses that were over", 10},
     {"read-backs that differ", 10},
